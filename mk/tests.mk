@@ -1,0 +1,62 @@
+# Test programs for the host, which tests/run runs.
+#
+#   tests/unit/NAME_test.c    a cmocka program, with address and undefined-behaviour sanitizers
+#   tests/model/NAME_model.c  a model that is explored without sanitizers, fast
+#   tests/model/NAME_tsan.c   threads against each other, with the thread sanitizer
+#   tests/fuzz/NAME_fuzz.c    a libFuzzer target; seeds in tests/fuzz/corpus/NAME/
+#
+# Each is one source file, linked with all of core and the fake machine in arch/host. These come as an archive:
+# a test may define a function itself in place of core's if it replaces the whole file that has it. Files in
+# tests/lib/ are linked to all of them.
+
+HOST_CFLAGS := $(LANGUAGE) $(PATHS) -g -fno-omit-frame-pointer -D_GNU_SOURCE -isystem $(FDT_DIR)
+HOST_C := $(call sources,core arch/host tests/lib,*.c)
+HOST_MAKE := mk/tests.mk mk/common.mk
+
+HOST_CC_plain := $(HOSTCC)
+HOST_FLAGS_plain := -O2
+HOST_CC_asan := $(HOSTCC)
+HOST_FLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_CC_tsan := $(HOSTCC)
+HOST_FLAGS_tsan := -O1 -fsanitize=thread -DUNDER_TSAN
+HOST_CC_fuzz := $(CLANG)
+HOST_FLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DUNDER_FUZZER
+
+# A flavour of the host's objects: $(1) is its name.
+define host_flavour
+HOST_OBJECTS_$(1) := $$(HOST_C:%.c=$$(BUILD)/host/$(1)/%.o)
+HOST_FDT_$(1) := $$(FDT_NAMES:%=$$(BUILD)/host/$(1)/third/fdt/%.o)
+
+$$(BUILD)/host/$(1)/%.o: %.c $$(HOST_MAKE)
+	$$(call say,HOSTCC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(HOST_CC_$(1)) $$(HOST_CFLAGS) $$(HOST_FLAGS_$(1)) $$(WARNINGS) $$(DEPENDENCIES) -c -o $$@ $$<
+
+$$(BUILD)/host/$(1)/third/fdt/%.o: $$(FDT_DIR)/%.c $$(HOST_MAKE)
+	$$(call say,HOSTCC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(HOST_CC_$(1)) $$(HOST_CFLAGS) $$(HOST_FLAGS_$(1)) $$(DEPENDENCIES) -c -o $$@ $$<
+
+$$(BUILD)/host/$(1)/libcore.a: $$(HOST_OBJECTS_$(1)) $$(HOST_FDT_$(1))
+	$$(call say,AR,$$@)
+	@rm -f $$@
+	$$(Q)ar rcs $$@ $$^
+
+-include $$(HOST_OBJECTS_$(1):.o=.d)
+endef
+$(foreach flavour,plain asan tsan fuzz,$(eval $(call host_flavour,$(flavour))))
+
+# Test programs of a kind: $(1) pattern of its sources, $(2) flavour, $(3) more for the linker.
+define test_kind
+TESTS_$(2) := $$(wildcard $(1))
+TEST_PROGRAMS += $$(TESTS_$(2):%.c=$$(BUILD)/%)
+$$(TESTS_$(2):%.c=$$(BUILD)/%): $$(BUILD)/%: $$(BUILD)/host/$(2)/%.o $$(BUILD)/host/$(2)/libcore.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(HOST_CC_$(2)) $$(HOST_FLAGS_$(2)) -pthread $(3) -o $$@ $$^ $(4)
+-include $$(TESTS_$(2):%.c=$$(BUILD)/host/$(2)/%.d)
+endef
+$(eval $(call test_kind,tests/unit/*_test.c,asan,,-lcmocka))
+$(eval $(call test_kind,tests/model/*_model.c,plain,,-lcmocka))
+$(eval $(call test_kind,tests/model/*_tsan.c,tsan,,-lcmocka))
+$(eval $(call test_kind,tests/fuzz/*_fuzz.c,fuzz,-fsanitize=fuzzer))
