@@ -1,6 +1,8 @@
-# What the fragments share: places, compilers, flags, and how sources are found.
+# What the fragments share: places, compilers, flags, and how sources are found. BUILD can be another
+# folder, for a second build beside the first.
 
-BUILD := build
+BUILD ?= build
+export BUILD
 CACHE := $(shell tools/fetch.sh --cache)
 CROSS := riscv64-linux-gnu-
 HOSTCC := gcc

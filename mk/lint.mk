@@ -4,7 +4,7 @@
 LINT_FOLDERS := abi core arch drivers warden cli guests tests bench
 LINT_C := $(call sources,$(LINT_FOLDERS),*.c)
 LINT_H := $(call sources,$(LINT_FOLDERS) mk,*.h)
-LINT_SCRIPTS := $(sort $(shell grep -lrE '^\#!/bin/(ba)?sh' tools tests bench guests .ci 2>/dev/null))
+LINT_SCRIPTS := $(sort $(shell grep -lrE '^\#!/bin/(busybox |ba)?sh' tools tests bench guests .ci 2>/dev/null))
 LINT_MAN := $(call sources,docs,*.[1-9])
 
 format:
@@ -23,9 +23,9 @@ lint-scripts:
 # environment, which the checkers do not have.
 TIDY_TARGET := $(filter core/% drivers/% arch/riscv64/%,$(LINT_C))
 TIDY_HOST := $(filter cli/% arch/host/% tests/%,$(LINT_C))
-TIDY_FLAGS_TARGET := $(LANGUAGE) -I. -I$(BUILD)/hv --target=riscv64-linux-gnu -march=rv64imac -mabi=lp64 \
+TIDY_FLAGS_TARGET := $(LANGUAGE) -I. -Iarch/riscv64/include -I$(BUILD)/hv --target=riscv64-linux-gnu -march=rv64imac -mabi=lp64 \
 	-ffreestanding -isystem mk/freestanding -isystem $(FDT_DIR)
-TIDY_FLAGS_HOST := $(LANGUAGE) -I. -D_GNU_SOURCE -isystem $(FDT_DIR)
+TIDY_FLAGS_HOST := $(LANGUAGE) -I. -Iarch/host/include -D_GNU_SOURCE -isystem $(FDT_DIR)
 TIDY_STAMPS := $(TIDY_TARGET:%=$(BUILD)/lint/%.tidy) $(TIDY_HOST:%=$(BUILD)/lint/%.tidy)
 
 $(TIDY_TARGET:%=$(BUILD)/lint/%.tidy): TIDY_FLAGS = $(TIDY_FLAGS_TARGET)

@@ -9,7 +9,7 @@
 # a test may define a function itself in place of core's if it replaces the whole file that has it. Files in
 # tests/lib/ are linked to all of them.
 
-HOST_CFLAGS := $(LANGUAGE) $(PATHS) -g -fno-omit-frame-pointer -D_GNU_SOURCE -isystem $(FDT_DIR)
+HOST_CFLAGS := $(LANGUAGE) $(PATHS) -Iarch/host/include -g -fno-omit-frame-pointer -D_GNU_SOURCE -isystem $(FDT_DIR)
 HOST_C := $(call sources,core arch/host tests/lib,*.c)
 HOST_MAKE := mk/tests.mk mk/common.mk
 
@@ -22,6 +22,11 @@ HOST_FLAGS_tsan := -O1 -fsanitize=thread -DUNDER_TSAN
 HOST_CC_fuzz := $(CLANG)
 HOST_FLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DUNDER_FUZZER
 
+# Core's own memcpy and the like are called core_memcpy on the host, where the C library's stay in use: the
+# sanitizers know those.
+HOST_RENAMED := memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strchr strrchr
+$(BUILD)/host/%/core/lib/string.o: HOST_RENAME = $(HOST_RENAMED:%=-D%=core_%)
+
 # A flavour of the host's objects: $(1) is its name.
 define host_flavour
 HOST_OBJECTS_$(1) := $$(HOST_C:%.c=$$(BUILD)/host/$(1)/%.o)
@@ -30,7 +35,7 @@ HOST_FDT_$(1) := $$(FDT_NAMES:%=$$(BUILD)/host/$(1)/third/fdt/%.o)
 $$(BUILD)/host/$(1)/%.o: %.c $$(HOST_MAKE)
 	$$(call say,HOSTCC,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(HOST_CC_$(1)) $$(HOST_CFLAGS) $$(HOST_FLAGS_$(1)) $$(WARNINGS) $$(DEPENDENCIES) -c -o $$@ $$<
+	$$(Q)$$(HOST_CC_$(1)) $$(HOST_CFLAGS) $$(HOST_FLAGS_$(1)) $$(HOST_RENAME) $$(WARNINGS) $$(DEPENDENCIES) -c -o $$@ $$<
 
 $$(BUILD)/host/$(1)/third/fdt/%.o: $$(FDT_DIR)/%.c $$(HOST_MAKE)
 	$$(call say,HOSTCC,$$@)
