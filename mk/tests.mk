@@ -25,7 +25,7 @@ HOST_FLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize
 # Core's own memcpy and the like are called core_memcpy on the host, where the C library's stay in use: the
 # sanitizers know those.
 HOST_RENAMED := memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strchr strrchr
-$(BUILD)/host/%/core/lib/string.o: HOST_RENAME = $(HOST_RENAMED:%=-D%=core_%)
+$(BUILD)/host/%/core/lib/string.o: HOST_RENAME = $(foreach name,$(HOST_RENAMED),-D$(name)=core_$(name))
 
 # A flavour of the host's objects: $(1) is its name.
 define host_flavour
