@@ -1,0 +1,123 @@
+/*
+ * The control channel: frames over a byte stream between a running host and the outlive command.
+ *
+ * The host's end is a virtio-console of the machine. The stream has no connection of its own and a life may end in
+ * the middle of a frame, so each frame carries a magic and a CRC; a receiver that loses step looks for the next magic
+ * whose frame checks (core/control/frame.h, for both ends). All numbers are little endian. A payload of bytes that a
+ * guest chose (CTL_EVENT_CONSOLE) never contains the magic: its sender cuts there, so that no guest can print a frame.
+ *
+ * A request has a type below CTL_REPLY and a tag chosen by the sender; its reply has type | CTL_REPLY and the same tag.
+ * A reply that does not come within a second (the life ended) is asked for again: every request is idempotent or
+ * refused as done already. Events (CTL_EVENT_...) have tag 0.
+ */
+#ifndef ABI_CONTROL_H
+#define ABI_CONTROL_H
+
+#include "abi/pack.h"
+#include "abi/types.h"
+
+#define CTL_MAGIC 0x464c4354u /* the bytes "TCLF" */
+#define CTL_VERSION 1
+#define CTL_PAYLOAD_MAX 4064
+#define CTL_REPLY 0x8000u
+
+struct ctl_header {
+	u32 magic;
+	u16 version;
+	u16 type;
+	u32 tag;
+	u32 length; /* of the payload, at most CTL_PAYLOAD_MAX */
+	s32 status; /* replies: 0 or a negative errno (Linux's numbers) */
+	u32 vm;	    /* index of the VM that it is about, else 0 */
+	u32 reserved;
+	u32 crc; /* CRC-32C of header (this field as 0) and payload */
+};
+
+enum ctl_type {
+	CTL_HELLO = 1,	      /* -> struct ctl_host */
+	CTL_PS = 2,	      /* payload u32 first -> struct ctl_vm[], those with index >= first that fit */
+	CTL_VM_START = 3,     /* vm */
+	CTL_VM_STOP = 4,      /* vm: at once, like pulling the plug */
+	CTL_VM_RESET = 5,     /* vm */
+	CTL_VM_PAUSE = 6,     /* vm */
+	CTL_VM_RESUME = 7,    /* vm */
+	CTL_CONSOLE_INPUT = 8, /* vm, payload bytes -> payload u32: bytes taken (the rest is to be sent again) */
+	CTL_LOG = 9,	      /* payload u64 from -> struct ctl_log */
+	CTL_LIVES = 10,	      /* payload u64 first number -> struct ctl_life[], those that fit */
+	CTL_CRASH = 11,	      /* payload u32 enum ctl_crash; no reply: the life ends */
+	CTL_TOP = 12,	      /* payload u32 first vCPU record -> struct ctl_vcpu[], those that fit */
+	CTL_POWEROFF = 13,    /* the machine: stops all VMs */
+	CTL_CONSOLE_ACK = 14, /* vm, payload u64 offset: the receiver has all output below it; no reply */
+
+	CTL_EVENT_CONSOLE = 100, /* vm, payload u64 offset, then bytes */
+	CTL_EVENT_VM = 101,	 /* vm changed its state: payload struct ctl_vm */
+	CTL_EVENT_LIFE = 102,	 /* a life reports for duty: payload struct ctl_host */
+};
+
+/* How `outlive crash inject` ends the life. */
+enum ctl_crash {
+	CTL_CRASH_PANIC = 0,
+	CTL_CRASH_TRAP = 1,	  /* load from an address that is not mapped */
+	CTL_CRASH_HANG = 2,	  /* spin with interrupts off */
+	CTL_CRASH_WILD_WRITE = 3, /* store through a wild pointer */
+	CTL_CRASH_STACK = 4,	  /* endless recursion */
+};
+
+struct ctl_host {
+	u32 protocol; /* CTL_VERSION */
+	u32 estate_version;
+	u64 life; /* number of the running life */
+	u64 timebase; /* Hz: unit of all ticks */
+	u64 now;  /* ticks */
+	u64 started;
+	u64 memory;	   /* bytes of RAM */
+	u64 memory_free;   /* not given to any VM */
+	u32 harts;
+	u32 vms;
+	u32 vcpus;
+	u32 has_warden;
+	char build[32];	   /* build id, hexadecimal */
+	u64 log_start;	   /* offset in the log of this life's first byte */
+};
+
+struct ctl_vm {
+	char name[VM_NAME_SIZE];
+	u32 index;
+	u32 vcpus;
+	u32 run_state; /* enum vm_run_state */
+	u32 reason;    /* enum vm_stop_reason */
+	u64 memory;
+	u64 touched; /* bytes of it that the guest has used so far */
+	u64 boots;
+	u64 run_ticks;
+	u64 exits;
+	u64 console_head; /* bytes of console output so far */
+};
+
+struct ctl_log {
+	u64 offset; /* of the first byte that follows */
+	u64 head;   /* bytes ever logged */
+	/* bytes */
+};
+
+/* Times are ticks; see struct life_record. */
+struct ctl_life {
+	u64 number, slot, cause, boot_hart, crash_hart, crash_pc, crash_value;
+	u64 t_start, t_fault, t_stopped, t_heir, t_adopted, t_first_guest, t_last_guest;
+	u64 vms_adopted, vms_lost;
+	char text[256];
+};
+
+struct ctl_vcpu {
+	u32 vm;
+	u32 id;
+	u32 state;     /* enum vcpu_state */
+	u32 last_hart;
+	u64 run_ticks;
+	u64 exits;
+	u64 pc;
+	u32 park_reason;
+	u32 reserved;
+};
+
+#endif

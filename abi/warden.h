@@ -1,0 +1,94 @@
+/*
+ * Calls to the warden (the M-mode monitor), and what it leaves in the estate for an heir.
+ *
+ * SBI extension in the firmware-specific range (SBI 2.0, chapter 4): a7 = WARDEN_EXT, a6 = function, result in
+ * a0 (SBI error) and a1 (value). An heir finds the dead life's harts in the hart records of the estate
+ * (abi/estate.h): the warden fills `found` there.
+ */
+#ifndef ABI_WARDEN_H
+#define ABI_WARDEN_H
+
+#include "abi/types.h"
+
+#define WARDEN_EXT 0x0a4f4c56ul
+#define WARDEN_VERSION 1
+
+enum warden_call {
+	/* () -> version of the warden. */
+	WARDEN_INFO = 0,
+	/*
+	 * (secondary entry, crash limit, window in seconds, policy after that): this life reports for duty. The entry is
+	 * where WARDEN_COLLECT sends harts: HS-mode, a0 = hart id, a1 = opaque, satp = 0, interrupts off, VS CSRs and
+	 * floating point and vector registers as the hart's last guest left them.
+	 */
+	WARDEN_READY = 1,
+	/*
+	 * (cause, address of a text in HS memory or 0, its length): ends this life. Does not return: the caller's hart is
+	 * held or becomes the heir's first.
+	 */
+	WARDEN_CRASH = 2,
+	/*
+	 * (hart id, opaque): sends a hart to the secondary entry, wherever it is: stopped since boot, held since the
+	 * stop of the dead life, or still running a guest (which then counts as an exit with cause WARDEN_EXIT_NONE).
+	 * SBI_ERR_ALREADY_AVAILABLE if this life has it already.
+	 */
+	WARDEN_COLLECT = 3,
+	/* From the parking stub only: the guest on this hart has exited. */
+	WARDEN_PARK = 4,
+	/* (period in ms, 0 = off): watch the harts' `beat` words. */
+	WARDEN_WATCHDOG = 5,
+	/* (): checks the pristine image against its SHA-256. Value 1: good, 0: damaged. */
+	WARDEN_VERIFY = 6,
+};
+
+/* Why a life ended. */
+enum life_cause {
+	LIFE_RUNNING = 0,
+	LIFE_PANIC = 1,	    /* its own panic or assertion */
+	LIFE_TRAP = 2,	    /* an unexpected trap in HS-mode */
+	LIFE_HANG = 3,	    /* watchdog */
+	LIFE_TRAP_LOOP = 4, /* a trap in the trap handler, again and again */
+	LIFE_STACK = 5,	    /* guard page hit */
+	LIFE_UPDATE = 6,
+	LIFE_POWEROFF = 7,
+	LIFE_ADOPTION = 8, /* the heir died before it reported for duty */
+};
+
+/* How the warden found a hart when it stopped a life. */
+enum found_state {
+	FOUND_NOTHING = 0, /* not stopped (never started, or record not written yet) */
+	FOUND_HS = 1,	   /* in HS-mode: registers as found */
+	FOUND_PARKED = 2,  /* was in a guest, which has since exited: x, and the trap CSRs of that exit */
+	FOUND_GUEST = 3,   /* in a guest that still runs */
+	FOUND_NO_SHOW = 4, /* did not answer within the time limit */
+};
+
+/*
+ * A hart as found, written by the warden. For FOUND_HS `x` and `pc` are the hypervisor's, for FOUND_PARKED the
+ * guest's. `state` is written last.
+ */
+struct hart_found {
+	u64 state; /* enum found_state */
+	u64 x[32];
+	u64 pc; /* mepc for FOUND_HS; sepc for FOUND_PARKED */
+	u64 sstatus;
+	u64 hstatus;
+	u64 sepc;
+	u64 scause;
+	u64 stval;
+	u64 htval;
+	u64 htinst;
+	u64 sscratch;
+	u64 stvec;
+	u64 satp;
+	u64 hgatp;
+	u64 sie;
+	u64 sip;
+	u64 mstatus;
+	u64 time; /* of the stop, in time base ticks */
+};
+
+/* scause of a guest that was interrupted by WARDEN_COLLECT: no exit reason, it simply goes on. */
+#define WARDEN_EXIT_NONE 0x7fffffffffffffffull
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * All that the core knows of an architecture. Each arch/ folder implements these functions once; which one is a
+ * matter of linking. The few that must be inlined come from <arch/inline.h> of that folder:
+ *
+ *   void arch_relax(void)                 in a loop that waits for another hart
+ *   void arch_estate_point(void)          called before each store to the estate; tests end a life here
+ *   unsigned arch_hart(void)              index of the calling hart, 0 .. harts-1 (not its hardware id)
+ */
+#ifndef CORE_ARCH_H
+#define CORE_ARCH_H
+
+#include "abi/types.h"
+#include "abi/warden.h"
+#include <arch/inline.h>
+
+struct vm;
+struct vcpu;
+struct vcpu_record;
+struct txn;
+
+/* The calling hart's transaction, with nothing staged. */
+struct txn *arch_txn(void);
+
+/* Puts the calling hart's current vCPU, if any, back to the scheduler. Not from an exit handler. */
+void arch_vcpu_drop(void);
+
+/* Registers of a vCPU that is to start: reset values, then pc, a0 = its hart id, a1. The vCPU is off every hart. */
+void arch_vcpu_reset(struct vcpu *v, u64 pc, u64 a1);
+
+/* When the timer of a vCPU that is off its hart is due, in host ticks; ~0: never. */
+u64 arch_vcpu_wake_time(const struct vcpu *v);
+
+/* True if an heir can run with these register values (reserved bits, modes). */
+bool arch_vcpu_valid(const struct vcpu_record *r);
+
+
+/* Now, in ticks of the machine's time base. Never jumps back, the same on every hart, goes on across lives. */
+u64 arch_time(void);
+
+/* Makes hart `hart` leave its guest or its wfi soon and look for work. May be the calling hart. Any hart, any lock. */
+void arch_kick(unsigned hart);
+
+/* Shows the warden's watchdog that this hart is making progress; for loops that may take long. */
+void arch_beat(void);
+
+/*
+ * Maps the page of host RAM at `page` (4 KiB-aligned) into the calling hart's window `which` (0 or 1) and returns
+ * where. Valid until the next arch_window of the same hart and number; the caller never sleeps meanwhile. This is the
+ * only way to guest RAM by host physical address.
+ */
+void *arch_window(unsigned which, hpa_t page);
+
+/* Takes the mapping away again: a stale pointer then faults. */
+void arch_window_close(unsigned which);
+
+/* The same for a whole 2 MiB block, aligned; one a hart. For zeroing and loading. */
+void *arch_window_block(hpa_t block);
+void arch_window_block_close(void);
+
+/* Zeroes `bytes` (a multiple of 128) at `at` (64-byte aligned), the fastest way that the hart has. */
+void arch_zero(void *at, size_t bytes);
+
+/*
+ * Fences the G-stage translations of a VM on every hart that may hold them, the calling one included; returns when it
+ * is done. `harts`: bit n for hart n. `bytes` 0: all of the VM's.
+ */
+void arch_gstage_fence(unsigned vmid, u64 harts, gpa_t from, u64 bytes);
+
+/* Ends this life; `text` is for people. Never returns. Callable from everywhere, with any lock held. */
+_Noreturn void arch_life_end(enum life_cause cause, const char *text);
+
+/* Writes to the machine's own serial line, polled. Any context. */
+void arch_serial_write(const char *text, size_t bytes);
+
+/* Powers the machine off, or resets it. */
+_Noreturn void arch_machine_off(bool reset);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * Transactions on the estate: either every word of an operation changes or none does.
+ *
+ * A hart has one redo entry, in its hart record. An operation stages the words that it wants to change; the commit
+ * stores their number, which makes the entry valid, applies them and clears the number. A life that dies before that
+ * store has done nothing and the heir lets the operation happen again; one that dies behind it is finished by the
+ * heir, which applies the entry: to apply it twice does no harm.
+ *
+ * Two harts never have the same word in their entries at a time: what a word belongs to (a device, a VM, a vCPU that
+ * is loaded on a hart) has a lock or an owner, and the owner keeps it until the entry is applied.
+ */
+#ifndef CORE_ESTATE_TXN_H
+#define CORE_ESTATE_TXN_H
+
+#include "abi/estate.h"
+#include "core/estate/estate.h"
+
+/* Staged effects of the operation that the calling hart has under way. */
+struct txn {
+	struct redo_entry *redo;
+	unsigned count;
+};
+
+/* Begins with nothing staged. `redo` belongs to the calling hart (tests: to anyone). */
+static inline void txn_begin(struct txn *t, struct redo_entry *redo)
+{
+	t->redo = redo;
+	t->count = 0;
+}
+
+/* Ends a life by assertion if an operation has more effects than an entry holds. */
+_Noreturn void txn_overflow(void);
+
+/* Stages: `word` of the estate will be `value`. A later value for the same word wins. */
+static inline void txn_set(struct txn *t, u64 *word, u64 value)
+{
+	struct redo_op *op = &t->redo->op[t->count];
+
+	if (__builtin_expect(t->count == REDO_MAX, 0))
+		txn_overflow();
+	estate_store(&op->offset, (u64)((uintptr_t)word - estate_base()));
+	estate_store(&op->value, value);
+	t->count++;
+}
+
+/* The value that `word` will have: the staged one, or what is there. */
+u64 txn_get(const struct txn *t, const u64 *word);
+
+/* Commits and applies. Afterwards the transaction is empty and may be used again. */
+static inline void txn_commit(struct txn *t)
+{
+	if (!t->count)
+		return;
+	estate_store(&t->redo->count, t->count);
+	for (unsigned i = 0; i < t->count; i++)
+		estate_store((u64 *)(estate_base() + t->redo->op[i].offset), t->redo->op[i].value);
+	estate_store(&t->redo->count, 0);
+	t->count = 0;
+}
+
+/*
+ * For the heir: finishes what a dead life committed. -EINVAL, and nothing applied, if the entry is not one that
+ * txn_commit can have left (count, alignment, offsets inside VM and vCPU records).
+ */
+int txn_recover(struct redo_entry *redo);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * G-stage tables: a guest's physical addresses to the host's. A cache of the backing map, filled by faults.
+ *
+ * Parallel: faults walk and install without a lock; an entry changes by compare-and-swap. A change of several steps
+ * (removing a table, splitting a leaf) first makes the entry FROZEN; who meets FROZEN tries again. Removed tables are
+ * freed only after every hart has passed a quiescent point, stricter entries are fenced on every hart that may hold
+ * them before the caller goes on.
+ */
+#ifndef CORE_GSTAGE_GSTAGE_H
+#define CORE_GSTAGE_GSTAGE_H
+
+#include "abi/types.h"
+#include "core/lib/lock.h"
+
+#define GSTAGE_LEVELS_MAX 5
+
+/* Format of the tables: levels as data. Filled by gstage_format_* below. */
+struct gstage_format {
+	unsigned levels;    /* 3, 4, 5 for Sv39x4, Sv48x4, Sv57x4 */
+	unsigned root_bits; /* index bits of the root: 11 */
+	unsigned mode;	    /* hgatp.MODE: 8, 9, 10 */
+};
+
+/* The smallest format that covers guest physical addresses below `limit`. */
+const struct gstage_format *gstage_format_for(u64 limit);
+
+struct gstage {
+	const struct gstage_format *format;
+	u64 *root;	 /* 16 KiB, 16 KiB-aligned */
+	unsigned vmid;
+	u64 harts;	 /* atomic: bit n, hart n may hold translations of this VM */
+	u64 generation;  /* atomic: counts fences; tests use it */
+	u64 tables;      /* atomic: pages in use, root not counted */
+};
+
+#define GSTAGE_READ 1u
+#define GSTAGE_WRITE 2u
+#define GSTAGE_EXEC 4u
+#define GSTAGE_ALL 7u
+
+/* -ENOMEM. */
+int gstage_create(struct gstage *g, const struct gstage_format *format, unsigned vmid);
+
+/* Frees everything. No hart may use the tables any more. */
+void gstage_destroy(struct gstage *g);
+
+/*
+ * Installs a translation for the fault at `at`: a leaf of level `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) from the
+ * aligned-down `at` to `host` (aligned alike) with `rights`. A fault that finds its entry filled meanwhile with at
+ * least these rights is spurious: 0. Where a table with smaller leaves is in the way, the leaf of the largest level
+ * that fits is installed instead, at the right offset. -ENOMEM: no page for a table (nothing changed but empty tables);
+ * -EEXIST: another translation stands there. Any number of harts at once.
+ */
+int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned rights);
+
+/* What `at` translates to; rights 0 if nothing. Lock-free. */
+struct gstage_leaf {
+	hpa_t host; /* of `at` itself */
+	unsigned rights;
+	unsigned level;
+};
+struct gstage_leaf gstage_lookup(const struct gstage *g, gpa_t at);
+
+/*
+ * Removes all translations of [from, from + bytes), splitting leaves at the ends where needed, frees the tables, fences
+ * once. Bounded steps: gives way to other harts between them. -ENOMEM: a split had no page, part may be done.
+ */
+int gstage_zap(struct gstage *g, gpa_t from, u64 bytes);
+
+/* Takes the write right from [from, from + bytes) and fences once; leaves keep their size. */
+int gstage_write_protect(struct gstage *g, gpa_t from, u64 bytes);
+
+/* Splits the leaf over `at` down to `level`. 0 also if it is as small already. -ENOMEM, -ENOENT. */
+int gstage_split(struct gstage *g, gpa_t at, unsigned level);
+
+/*
+ * Replaces the table of 512 entries over `at` by one leaf of `level` if they are contiguous and of equal rights.
+ * -EAGAIN if they are not.
+ */
+int gstage_collapse(struct gstage *g, gpa_t at, unsigned level);
+
+/*
+ * A hart calls this when it holds no pointer into any table, at least once each time round its loop; frees what has
+ * waited for all harts. An offline or idle hart says so and does not hold others up.
+ */
+void gstage_quiescent(unsigned hart);
+void gstage_hart_idle(unsigned hart, bool idle);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * Ticket spinlocks. Interrupts are off in the hypervisor, so there is one kind.
+ *
+ * Order, outermost first: vm->lock, vm->dev_lock, net switch, host device (drivers), sched, log. A lock lives in the
+ * slot, never in the estate: it dies with its life.
+ */
+#ifndef CORE_LIB_LOCK_H
+#define CORE_LIB_LOCK_H
+
+#include "abi/types.h"
+#include <arch/inline.h>
+
+struct lock {
+	u32 next;
+	u32 serving;
+};
+
+static inline void lock_take(struct lock *l)
+{
+	u32 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&l->serving, __ATOMIC_ACQUIRE) != ticket)
+		arch_relax();
+}
+
+static inline void lock_release(struct lock *l)
+{
+	__atomic_store_n(&l->serving, l->serving + 1, __ATOMIC_RELEASE);
+}
+
+#endif

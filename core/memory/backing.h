@@ -1,0 +1,57 @@
+/*
+ * Guest RAM: which host memory backs it, and access to it by guest physical address.
+ *
+ * A VM owns extents of host RAM, written down in its configuration record when it is created. A 2 MiB block of them is
+ * zeroed when the guest touches it first (`touched` in the estate), so a start costs nothing and no VM sees what
+ * another left. Guest RAM is not mapped in the hypervisor: access goes through a window of the calling hart.
+ */
+#ifndef CORE_MEMORY_BACKING_H
+#define CORE_MEMORY_BACKING_H
+
+#include "abi/estate.h"
+
+struct vm;
+
+/* Where RAM starts in every guest. */
+#define GUEST_RAM_BASE 0x80000000ull
+
+/*
+ * Finds free host RAM for `config->memory` bytes and fills in its extents, as few and as aligned as it can.
+ * Taken: all extents of existing VMs, estate, slots, warden, boot pack. -ENOMEM if there is too little; *have is then
+ * what there is. Caller holds the host lock (VM creation is one at a time).
+ */
+int backing_assign(struct vm_config *config, u64 *have);
+
+/* Bytes of host RAM that no VM has. */
+u64 backing_free_bytes(void);
+
+/* True if the extents are ones that backing_assign can have made for this machine: aligned, in RAM, disjoint. */
+bool backing_valid(const struct vm_config *config);
+
+/*
+ * Host address of guest RAM at `at`; *run: bytes from there on that are contiguous on the host (up to the end of the
+ * extent). Does not touch. -EFAULT outside RAM.
+ */
+int backing_lookup(const struct vm *vm, gpa_t at, hpa_t *host, u64 *run);
+
+/* Makes sure that the block of `at` is zeroed and marked. -EFAULT outside RAM. Any number of harts at once. */
+int backing_touch(struct vm *vm, gpa_t at);
+
+/* Forgets all blocks: the next touch zeroes again. The VM is stopped and its tables are zapped. */
+void backing_reset(struct vm *vm);
+
+/*
+ * Copies between guest RAM and the hypervisor; touches what it needs. -EFAULT, and perhaps part done, outside RAM.
+ * 2, 4 and 8 bytes, aligned on both sides, are one access each, as indices of rings need it. Uses window 1 of the hart;
+ * window 0 stays the caller's.
+ */
+int guest_read(struct vm *vm, gpa_t from, void *to, size_t bytes);
+int guest_write(struct vm *vm, gpa_t to, const void *from, size_t bytes);
+
+/*
+ * For DMA: the host address of guest RAM at `at`; *run as in backing_lookup but at most `bytes` and within touched
+ * blocks: zeroes at most one block, so call again for the rest. -EFAULT if [at, at + bytes) is not all RAM.
+ */
+int guest_dma(struct vm *vm, gpa_t at, u64 bytes, hpa_t *host, u64 *run);
+
+#endif

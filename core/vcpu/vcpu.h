@@ -1,0 +1,32 @@
+/*
+ * A vCPU of this life: the volatile side of a vcpu_record.
+ */
+#ifndef CORE_VCPU_VCPU_H
+#define CORE_VCPU_VCPU_H
+
+#include "abi/estate.h"
+#include "core/estate/txn.h"
+
+struct vm;
+
+struct vcpu {
+	struct vcpu_record *r; /* in the estate */
+	struct vm *vm;
+	u64 index; /* of its record in the estate */
+	u64 id;	   /* hart id that the guest sees, or VCPU_NO_ID */
+	/* Scheduler (core/vcpu/sched.c), under its lock. */
+	struct vcpu *next; /* in the run queue */
+	u32 queued;
+	u32 asleep;	 /* in the list of sleepers */
+	u32 removed;	 /* sched_remove waits for it */
+	u32 hart_plus_1; /* hart that runs it now, 0: none. Written under the lock, read by anyone. */
+	u32 lazy_hart;	 /* hart index + 1 where its LAZY registers were loaded last, 0: nowhere */
+	u32 away;	 /* an heir: its registers are still in a hart that has not come yet */
+	u64 slice_end;	 /* ticks */
+	u64 wake_at;	 /* ticks: its own timer, while it waits; ~0: never */
+};
+
+/* Makes a vCPU look again at what is pending for it (ipi, irq, fence, state): wakes it or kicks its hart. Any context. */
+void vcpu_notify(struct vcpu *v);
+
+#endif

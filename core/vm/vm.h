@@ -1,0 +1,64 @@
+/*
+ * A VM of this life: the volatile side of a vm_record, rebuilt from it by an heir.
+ */
+#ifndef CORE_VM_VM_H
+#define CORE_VM_VM_H
+
+#include "abi/estate.h"
+#include "core/estate/txn.h"
+#include "core/gstage/gstage.h"
+#include "core/lib/lock.h"
+#include "core/vcpu/idmap.h"
+#include "core/vcpu/vcpu.h"
+
+struct vdev;
+
+struct vm {
+	unsigned index; /* in the estate's table and in vms[] */
+	struct vm_config config; /* validated copy */
+	struct vm_state *s;	 /* in the estate */
+	struct console_ring *console;
+	struct gstage gstage;
+	struct idmap ids;
+	struct vcpu *vcpu; /* [config.vcpus] */
+	struct lock lock;  /* start, stop: operations on the VM as a whole */
+	struct lock dev_lock; /* PLIC, UART, virtio devices, console ring: their words in the estate */
+	struct vdev *dev[VM_MAX_DEVICES]; /* NULL where the slot is empty */
+	u64 start_wanted; /* an operation that another hart must do: enum vm_request */
+};
+
+/* All VMs of the host by index; NULL where there is none. Set while a life starts, constant afterwards. */
+extern struct vm *vms[MAX_VMS];
+
+/* Addresses of a guest's machine: those of QEMU's virt, which every kernel knows. */
+#define GUEST_PLIC_BASE 0x0c000000ull
+#define GUEST_PLIC_SIZE 0x04000000ull
+#define GUEST_UART_BASE 0x10000000ull
+#define GUEST_UART_SIZE 0x100ull
+#define GUEST_UART_IRQ 10
+#define GUEST_VIRTIO_BASE 0x10001000ull
+#define GUEST_VIRTIO_STRIDE 0x1000ull
+#define GUEST_VIRTIO_IRQ(slot) (1 + (slot))
+
+/*
+ * Starts a VM from its boot items: memory forgotten, devices reset, kernel loaded, first vCPU (the lowest id) runnable.
+ * -EBUSY if it runs; -EINVAL and others if the kernel does not load (VM_REASON_LOAD is recorded).
+ */
+int vm_start(struct vm *vm);
+
+/* Stops it at once: every vCPU off its hart, state VM_STOPPED (or VM_CRASHED for error reasons). 0 if stopped already. */
+int vm_stop(struct vm *vm, enum vm_stop_reason reason);
+
+int vm_pause(struct vm *vm);
+int vm_resume(struct vm *vm);
+
+/*
+ * From an exit handler: the guest asked for the end (power-off, reboot), or can't go on. The request is carried out by
+ * the hart's loop, outside of any exit; what follows is the host file's on_poweroff, on_reboot, on_crash.
+ */
+void vm_request_end(struct vm *vm, enum vm_stop_reason reason);
+
+/* Carries out what vm_request_end left. From the hart loop. */
+void vm_do_requests(void);
+
+#endif
