@@ -1,0 +1,18 @@
+/* The end of a life by its own decision. */
+#include "core/arch.h"
+#include "core/lib/check.h"
+#include "core/lib/log.h"
+#include "core/lib/string.h"
+
+void panic(const char *f, ...)
+{
+	char text[256];
+	va_list list;
+
+	va_start(list, f);
+	format_list(text, sizeof(text), f, list);
+	va_end(list);
+	log_last_words();
+	log_line("panic: %s", text);
+	arch_life_end(LIFE_PANIC, text);
+}

@@ -1,0 +1,260 @@
+/*
+ * Which host RAM a VM gets.
+ *
+ * There is no table of what is taken: it follows from the configuration records in the estate each time. An heir has
+ * nothing to rebuild, and no second copy can disagree.
+ */
+#include "core/memory/backing.h"
+#include "core/estate/cold.h"
+#include "core/estate/estate.h"
+#include "core/lib/check.h"
+#include "core/lib/errno.h"
+#include "core/lib/string.h"
+
+/* The part of a RAM range that consists of whole blocks. */
+static struct machine_range whole_blocks(const struct machine_range *r)
+{
+	u64 from = ALIGN_UP(r->base, BLOCK_SIZE), end = ALIGN_DOWN(r->base + r->size, BLOCK_SIZE);
+
+	if (from < r->base || end <= from)
+		return (struct machine_range){ 0 };
+	return (struct machine_range){ .base = from, .size = end - from };
+}
+
+/* What no VM gets, whole blocks: n = 0: warden, slots and estate; 1: the boot pack. */
+#define RESERVED_COUNT 2
+
+static struct machine_range reserved(unsigned n)
+{
+	u64 from = estate.base - LAYOUT_ESTATE_OFFSET, end = estate.base + estate.size;
+
+	if (n == 1) {
+		from = estate.machine.pack.base;
+		end = from + estate.machine.pack.size;
+		if (from == end)
+			return (struct machine_range){ 0 };
+	}
+	from = ALIGN_DOWN(from, BLOCK_SIZE);
+	end = ALIGN_UP(end, BLOCK_SIZE);
+	return (struct machine_range){ .base = from, .size = end < from ? -from : end - from };
+}
+
+/*
+ * Takes note of every piece of RAM that is taken: f(range, context). The VMs of the estate are read from their
+ * records, so that it does not matter how far a life has come in setting them up.
+ */
+static void each_taken(void (*f)(struct machine_range, void *), void *context)
+{
+	struct vm_config config;
+
+	for (unsigned n = 0; n < RESERVED_COUNT; n++)
+		f(reserved(n), context);
+	for (unsigned n = 0; n < MAX_VMS; n++) {
+		if (cold_read(estate_vm(n)->config, COLD_VM, &config, sizeof(config)))
+			continue;
+		for (u32 i = 0; i < config.extent_count && i < VM_MAX_EXTENTS; i++)
+			f((struct machine_range){ .base = config.extents[i].hpa,
+						  .size = config.extents[i].size },
+			  context);
+	}
+}
+
+/* ---- Finding room ---- */
+
+/* A map of the holes: ranges that are taken, in no order. One at a time, under the host lock. */
+static struct {
+	struct machine_range range[RESERVED_COUNT + MAX_VMS * VM_MAX_EXTENTS + VM_MAX_EXTENTS];
+	unsigned count;
+} taken;
+
+static void note_taken(struct machine_range r, void *context)
+{
+	(void)context;
+	if (r.size && taken.count < ARRAY_SIZE(taken.range))
+		taken.range[taken.count++] = r;
+}
+
+/* End of some taken range that overlaps [at, at + size), or 0. */
+static u64 blocked_until(u64 at, u64 size)
+{
+	for (unsigned i = 0; i < taken.count; i++) {
+		const struct machine_range *r = &taken.range[i];
+
+		if (ranges_overlap(at, size, r->base, r->size))
+			return r->base + r->size;
+	}
+	return 0;
+}
+
+/* Lowest free place of `size` bytes at a multiple of `align`, anywhere in RAM; 0 if none (never a place itself). */
+static u64 first_fit(u64 size, u64 align)
+{
+	for (u32 i = 0; i < estate.machine.ram_count; i++) {
+		struct machine_range ram = whole_blocks(&estate.machine.ram[i]);
+		u64 at = ALIGN_UP(ram.base, align), next;
+
+		while (at >= ram.base && range_inside(at, size, ram.base, ram.size)) {
+			next = blocked_until(at, size);
+			if (!next)
+				return at;
+			at = ALIGN_UP(next, align);
+		}
+	}
+	return 0;
+}
+
+/* End of the hole that begins at `at`: the lowest taken address behind it, or the end of its RAM. */
+static u64 hole_end(u64 at)
+{
+	u64 end = at;
+
+	for (u32 i = 0; i < estate.machine.ram_count; i++) {
+		struct machine_range ram = whole_blocks(&estate.machine.ram[i]);
+
+		if (range_inside(at, BLOCK_SIZE, ram.base, ram.size))
+			end = ram.base + ram.size;
+	}
+	for (unsigned i = 0; i < taken.count; i++) {
+		if (taken.range[i].base > at && taken.range[i].base < end)
+			end = taken.range[i].base;
+	}
+	return end;
+}
+
+/* The largest hole, at most `limit` bytes of it. */
+static struct machine_range largest_hole(u64 limit)
+{
+	struct machine_range best = { 0 };
+
+	for (u32 i = 0; i < estate.machine.ram_count; i++) {
+		struct machine_range ram = whole_blocks(&estate.machine.ram[i]);
+		u64 at = ram.base;
+
+		while (range_inside(at, BLOCK_SIZE, ram.base, ram.size)) {
+			u64 next = blocked_until(at, BLOCK_SIZE);
+
+			if (!next) {
+				next = hole_end(at);
+				if (next - at > best.size)
+					best = (struct machine_range){ .base = at, .size = next - at };
+			}
+			at = next;
+		}
+	}
+	if (best.size > limit)
+		best.size = limit;
+	return best;
+}
+
+/*
+ * A place for the whole VM in one piece: at a multiple of 1 GiB if it is that large, because the guest's RAM begins at
+ * one and a leaf of that size then serves; otherwise anywhere.
+ */
+static u64 one_piece(u64 memory)
+{
+	u64 at = 0;
+
+	_Static_assert(GUEST_RAM_BASE % GIB(1) == 0, "guest RAM begins at a multiple of 1 GiB");
+	if (memory >= GIB(1))
+		at = first_fit(memory, GIB(1));
+	return at ? at : first_fit(memory, BLOCK_SIZE);
+}
+
+static void add_extent(struct vm_config *config, u64 *placed, struct machine_range r)
+{
+	config->extents[config->extent_count++] =
+		(struct vm_extent){ .gpa = GUEST_RAM_BASE + *placed, .hpa = r.base, .size = r.size };
+	*placed += r.size;
+	note_taken(r, NULL);
+}
+
+int backing_assign(struct vm_config *config, u64 *have)
+{
+	u64 placed = 0, at;
+
+	*have = backing_free_bytes();
+	if (!config->memory || config->memory % BLOCK_SIZE || config->memory > VM_MEMORY_MAX)
+		return -EINVAL;
+	config->extent_count = 0;
+	memset(config->extents, 0, sizeof(config->extents));
+	taken.count = 0;
+	each_taken(note_taken, NULL);
+
+	at = one_piece(config->memory);
+	if (at)
+		add_extent(config, &placed, (struct machine_range){ .base = at, .size = config->memory });
+	while (placed < config->memory && config->extent_count < VM_MAX_EXTENTS) {
+		struct machine_range hole = largest_hole(config->memory - placed);
+
+		if (!hole.size)
+			break;
+		add_extent(config, &placed, hole);
+	}
+	if (placed == config->memory)
+		return 0;
+	config->extent_count = 0;
+	memset(config->extents, 0, sizeof(config->extents));
+	return -ENOMEM;
+}
+
+/* Takes from *context what of the range lies in whole blocks of RAM. */
+static void subtract_taken(struct machine_range r, void *context)
+{
+	u64 *left = context;
+
+	for (u32 i = 0; i < estate.machine.ram_count; i++) {
+		struct machine_range ram = whole_blocks(&estate.machine.ram[i]);
+		u64 from = r.base > ram.base ? r.base : ram.base;
+		u64 end = r.base + r.size < ram.base + ram.size ? r.base + r.size : ram.base + ram.size;
+
+		if (from < end)
+			*left -= end - from;
+	}
+}
+
+u64 backing_free_bytes(void)
+{
+	u64 left = 0;
+
+	for (u32 i = 0; i < estate.machine.ram_count; i++)
+		left += whole_blocks(&estate.machine.ram[i]).size;
+	each_taken(subtract_taken, &left);
+	return left;
+}
+
+/* One extent, where the ones before it end, in RAM and clear of what is reserved. */
+static bool extent_valid(const struct vm_extent *e, u64 placed, u64 memory)
+{
+	bool in_ram = false;
+
+	if (!e->size || (e->gpa | e->hpa | e->size) % BLOCK_SIZE || e->gpa != GUEST_RAM_BASE + placed ||
+	    e->size > memory - placed)
+		return false;
+	for (u32 i = 0; i < estate.machine.ram_count; i++)
+		in_ram |=
+			range_inside(e->hpa, e->size, estate.machine.ram[i].base, estate.machine.ram[i].size);
+	for (unsigned n = 0; in_ram && n < RESERVED_COUNT; n++)
+		in_ram = !ranges_overlap(e->hpa, e->size, reserved(n).base, reserved(n).size);
+	return in_ram;
+}
+
+bool backing_valid(const struct vm_config *config)
+{
+	u64 placed = 0;
+
+	if (config->memory % BLOCK_SIZE || config->memory > VM_MEMORY_MAX || !config->extent_count ||
+	    config->extent_count > VM_MAX_EXTENTS)
+		return false;
+	for (u32 i = 0; i < config->extent_count; i++) {
+		const struct vm_extent *e = &config->extents[i];
+
+		if (!extent_valid(e, placed, config->memory))
+			return false;
+		for (u32 k = 0; k < i; k++) {
+			if (ranges_overlap(e->hpa, e->size, config->extents[k].hpa, config->extents[k].size))
+				return false;
+		}
+		placed += e->size;
+	}
+	return placed == config->memory;
+}
