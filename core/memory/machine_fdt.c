@@ -1,0 +1,23 @@
+/* The host's device tree: see machine_fdt.h. */
+#include "core/memory/machine_fdt.h"
+#include "core/lib/errno.h"
+#include "core/memory/machine_fdt_node.h"
+#include <libfdt.h>
+
+int machine_fdt_read(const void *dtb, size_t max, struct machine_record *m, struct machine_boot *boot)
+{
+	struct fdt_reader r = { .fdt = dtb, .m = m, .boot = boot };
+	int error;
+
+	*m = (struct machine_record){ 0 };
+	*boot = (struct machine_boot){ 0 };
+	/* Everything that libfdt reads from here on lies inside the tree, strings end, and nodes nest. */
+	error = fdt_check_full(dtb, max);
+	if (error)
+		return fdt_reader_fail(&r, -EINVAL, -1, "%s", fdt_strerror(error));
+	boot->fdt_size = fdt_totalsize(dtb);
+	error = machine_fdt_cpus(&r);
+	if (!error)
+		error = machine_fdt_memory(&r);
+	return error ? error : machine_fdt_devices(&r);
+}
