@@ -12,7 +12,7 @@
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH };
 
 #define BLK_SEGMENTS_MAX 32
-#define BLK_SECTOR 512u
+#define BLK_SECTOR	 512u
 
 struct blk_segment {
 	hpa_t at;

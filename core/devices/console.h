@@ -7,13 +7,20 @@
 
 #include "core/vm/vm.h"
 
-/*
- * Puts bytes behind the ring's head and stages the new head, so that they count when the transaction does.
- * dev_lock held. At most CONSOLE_DATA_SIZE / 2 bytes at a time; several calls in one transaction add up.
- */
-void console_stage(struct vm *vm, struct txn *t, const void *bytes, size_t count);
+/* Bytes that one transaction can put into the ring. */
+#define CONSOLE_STAGE_MAX KIB(4)
 
-/* Copies output from *offset on (raised to the oldest byte there) without consuming it; returns the number of bytes. */
+/*
+ * Puts bytes behind the ring's head and stages the new head, so that they count when the transaction does. Several calls
+ * in one transaction add up. Returns how many were taken: all, unless the transaction would get CONSOLE_STAGE_MAX with
+ * them. dev_lock held.
+ */
+size_t console_stage(struct vm *vm, struct txn *t, const void *bytes, size_t count);
+
+/*
+ * Copies output from *offset on (raised to the oldest byte there: what it is raised by is lost) without consuming it;
+ * returns the number of bytes. Takes dev_lock.
+ */
 size_t console_peek(struct vm *vm, u64 *offset, void *to, size_t size);
 
 /* The receiver has everything below `offset`. Takes dev_lock. */

@@ -9,7 +9,13 @@ extern const struct mmio_device uart_device;
 /* Puts input into the receive queue, as much as fits; returns how many bytes. Takes dev_lock. `t`: of the calling hart. */
 size_t uart_input(struct vm *vm, struct txn *t, const void *bytes, size_t count);
 
+/* Reset values. VM stopped. */
 void uart_reset(struct vm *vm);
+
+/* True if an heir may go on with these words. */
 bool uart_valid(const struct vm *vm);
+
+/* For an heir: makes the interrupt line agree with the registers. */
+void uart_resume(struct vm *vm);
 
 #endif

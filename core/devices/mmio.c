@@ -1,0 +1,67 @@
+/*
+ * Dispatch of a guest's device accesses: which device it is, and in which order things happen around it.
+ *
+ * This is the path of every console byte and every register that a guest's driver polls, so it does no more than it must:
+ * three comparisons, a lock, the device, one commit.
+ */
+#include "core/devices/mmio.h"
+#include "core/devices/plic.h"
+#include "core/devices/uart.h"
+#include "core/devices/virtio.h"
+#include "core/lib/errno.h"
+
+/* A part of the guest's bus: units of 2^shift bytes each, all of one kind. The most used comes first. */
+static const struct region {
+	u64 base;
+	u64 size;
+	unsigned shift;
+	const struct mmio_device *device;
+} regions[] = {
+	{ GUEST_UART_BASE, GUEST_UART_SIZE, 8, &uart_device },
+	{ GUEST_PLIC_BASE, GUEST_PLIC_SIZE, 26, &plic_device },
+	{ GUEST_VIRTIO_BASE, VM_MAX_DEVICES *GUEST_VIRTIO_STRIDE, 12, &virtio_device },
+};
+
+_Static_assert(GUEST_UART_SIZE == 1ull << 8, "one UART is one unit");
+_Static_assert(GUEST_PLIC_SIZE == 1ull << 26, "one PLIC is one unit");
+_Static_assert(GUEST_VIRTIO_STRIDE == 1ull << 12, "one slot is one unit");
+
+/* The region of `at`, or NULL. */
+static const struct region *mmio_find(u64 at)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(regions); i++)
+		if (at - regions[i].base < regions[i].size)
+			return &regions[i];
+	return NULL;
+}
+
+int mmio_access(struct vcpu *v, struct txn *t, gpa_t at, unsigned bytes, bool write, u64 *value,
+		void (*finish)(struct vcpu *v, struct txn *t, u64 value, void *cookie), void *cookie)
+{
+	const struct region *r = mmio_find(at.a);
+	struct vm *vm = v->vm;
+	unsigned unit;
+	u64 offset;
+	int error;
+
+	/* Aligned accesses cannot reach over the end of a unit. */
+	if (!r || (at.a & (bytes - 1)))
+		return -EFAULT;
+	unit = (unsigned)((at.a - r->base) >> r->shift);
+	offset = (at.a - r->base) & ((1ull << r->shift) - 1);
+
+	lock_take(&vm->dev_lock);
+	if (write)
+		error = r->device->write(vm, unit, t, offset, bytes, *value);
+	else
+		error = r->device->read(vm, unit, t, offset, bytes, value);
+	if (!error) {
+		finish(v, t, *value, cookie);
+		txn_commit(t);
+		plic_update(vm);
+		if (write && r->device->after)
+			r->device->after(vm, unit, t, offset, *value);
+	}
+	lock_release(&vm->dev_lock);
+	return error;
+}
