@@ -77,7 +77,6 @@ struct ctl_host {
 	u32 vcpus;
 	u32 has_warden;
 	char build[32];	   /* build id, hexadecimal */
-	u64 log_start;	   /* offset in the log of this life's first byte */
 };
 
 struct ctl_vm {
