@@ -205,8 +205,8 @@ static int timebase_read(struct fdt_reader *r, int cpus, int cpu)
 	if (fdt_reader_number(r, cpus, "timebase-frequency", hz) &&
 	    fdt_reader_number(r, cpu, "timebase-frequency", hz))
 		return fdt_reader_fail(r, -EINVAL, cpus, "no timebase-frequency");
-	/* Above 10 GHz it is an error, and products with nanoseconds would overflow soon. */
-	if (!*hz || *hz > 10000000000ull)
+	/* Guests are told it in one cell. */
+	if (!*hz || *hz > ~0u)
 		return fdt_reader_fail(r, -EINVAL, cpus, "timebase-frequency is %llu",
 				       (unsigned long long)*hz);
 	return 0;
