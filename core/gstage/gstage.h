@@ -21,22 +21,22 @@ struct gstage_format {
 	unsigned mode;	    /* hgatp.MODE: 8, 9, 10 */
 };
 
-/* The smallest format that covers guest physical addresses below `limit`. */
+/* The smallest format that covers guest physical addresses below `limit`; NULL if none does. */
 const struct gstage_format *gstage_format_for(u64 limit);
 
 struct gstage {
 	const struct gstage_format *format;
-	u64 *root;	 /* 16 KiB, 16 KiB-aligned */
+	u64 *root; /* 16 KiB, 16 KiB-aligned */
 	unsigned vmid;
-	u64 harts;	 /* atomic: bit n, hart n may hold translations of this VM */
-	u64 generation;  /* atomic: counts fences; tests use it */
-	u64 tables;      /* atomic: pages in use, root not counted */
+	u64 harts;	/* atomic: bit n, hart n may hold translations of this VM */
+	u64 generation; /* atomic: counts fences; tests use it */
+	u64 tables;	/* atomic: pages in use, root not counted */
 };
 
-#define GSTAGE_READ 1u
+#define GSTAGE_READ  1u
 #define GSTAGE_WRITE 2u
-#define GSTAGE_EXEC 4u
-#define GSTAGE_ALL 7u
+#define GSTAGE_EXEC  4u
+#define GSTAGE_ALL   7u
 
 /* -ENOMEM. */
 int gstage_create(struct gstage *g, const struct gstage_format *format, unsigned vmid);
@@ -48,8 +48,10 @@ void gstage_destroy(struct gstage *g);
  * Installs a translation for the fault at `at`: a leaf of level `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) from the
  * aligned-down `at` to `host` (aligned alike) with `rights`. A fault that finds its entry filled meanwhile with at
  * least these rights is spurious: 0. Where a table with smaller leaves is in the way, the leaf of the largest level
- * that fits is installed instead, at the right offset. -ENOMEM: no page for a table (nothing changed but empty tables);
- * -EEXIST: another translation stands there. Any number of harts at once.
+ * that fits is installed instead, at the right offset. A huge leaf without the right to write never gains it: it is
+ * split, and only the 4 KiB at `at` become writable. -ENOMEM: no page for a table (nothing changed but empty tables, or
+ * a leaf split); -EEXIST: another translation stands there; -EFAULT: beyond what the format reaches. Any number of harts
+ * at once. A spurious fault fences the calling hart, whose translations may be older than the entry.
  */
 int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned rights);
 
@@ -67,21 +69,22 @@ struct gstage_leaf gstage_lookup(const struct gstage *g, gpa_t at);
  */
 int gstage_zap(struct gstage *g, gpa_t from, u64 bytes);
 
-/* Takes the write right from [from, from + bytes) and fences once; leaves keep their size. */
+/* Takes the write right from all leaves in or across [from, from + bytes) and fences once; they keep their size. */
 int gstage_write_protect(struct gstage *g, gpa_t from, u64 bytes);
 
-/* Splits the leaf over `at` down to `level`. 0 also if it is as small already. -ENOMEM, -ENOENT. */
+/* Splits the leaf over `at` down to `level`. 0 also if it is as small already. -ENOMEM; -ENOENT: no leaf. */
 int gstage_split(struct gstage *g, gpa_t at, unsigned level);
 
 /*
  * Replaces the table of 512 entries over `at` by one leaf of `level` if they are contiguous and of equal rights.
- * -EAGAIN if they are not.
+ * -EAGAIN if they are not (or are none); 0 also if a leaf of that level or a larger one is there already.
  */
 int gstage_collapse(struct gstage *g, gpa_t at, unsigned level);
 
 /*
  * A hart calls this when it holds no pointer into any table, at least once each time round its loop; frees what has
- * waited for all harts. An offline or idle hart says so and does not hold others up.
+ * waited for all harts. From its first call on the hart is waited for. An idle hart says so and does not hold others up;
+ * it uses no function above (on no VM) until it has said that it is not idle any more.
  */
 void gstage_quiescent(unsigned hart);
 void gstage_hart_idle(unsigned hart, bool idle);

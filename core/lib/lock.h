@@ -23,6 +23,16 @@ static inline void lock_take(struct lock *l)
 		arch_relax();
 }
 
+/* Takes it if nobody has it and nobody waits. */
+static inline bool lock_try(struct lock *l)
+{
+	/* Acquire here: it is the word that lock_release stored. */
+	u32 serving = __atomic_load_n(&l->serving, __ATOMIC_ACQUIRE);
+	u32 ticket = serving;
+
+	return __atomic_compare_exchange_n(&l->next, &ticket, serving + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 static inline void lock_release(struct lock *l)
 {
 	__atomic_store_n(&l->serving, l->serving + 1, __ATOMIC_RELEASE);

@@ -12,7 +12,10 @@ void pages_init(void *from, size_t bytes);
 /* One zeroed page, or NULL. Any hart. */
 void *page_alloc(void);
 
-/* 2^order consecutive zeroed pages, aligned to their size, or NULL. Only while a life starts: never freed. */
+/*
+ * 2^order consecutive zeroed pages, aligned to their size, or NULL. Only while a life starts. They come back, if at all,
+ * as single pages.
+ */
 void *pages_alloc(unsigned order);
 
 void page_free(void *page);

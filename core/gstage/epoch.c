@@ -1,0 +1,118 @@
+/*
+ * When the memory of an unlinked table may be used again: after every hart has passed a quiescent point.
+ *
+ * `now` counts retirements. A hart at a quiescent point notes the number that it reads there; a table that was retired
+ * as number n is free when every hart has noted n or more, because each then has read `now` after the table had been
+ * unlinked, and starts its walks at the root.
+ *
+ * A hart that is not waited for (idle, or not there yet) could come back unnoticed while its absence is being read.
+ * Both sides therefore use a read-modify-write of its word: either the reader sees that it is back, or the hart,
+ * coming later, sees all that the reader has seen, so also that the table is not linked any more.
+ */
+#include "abi/layout.h"
+#include "core/gstage/walk.h"
+#include "core/lib/lock.h"
+#include "core/memory/pages.h"
+
+#define NOT_WAITED_FOR 0ull
+
+/* Tables freed at one quiescent point: bounds its length. */
+#define FREE_AT_ONCE 64
+
+/* One line of cache each: a hart writes its own at every exit. */
+static struct {
+	u64 noted;
+	u64 pad[7];
+} hart_epoch[MAX_HARTS] __attribute__((aligned(64)));
+
+static struct {
+	struct lock lock; /* innermost but for the pages' */
+	u64 now;
+	u64 *first; /* tables that wait, in the order of their numbers; entry 0 is the link, entry 1 the number */
+	u64 *last;
+} retired = { .now = 1 };
+
+/* The number of a retired table, in an entry that still reads as FROZEN. */
+static void number_set(u64 *table, u64 number)
+{
+	entry_store(&table[1], number << 1);
+}
+
+static u64 number_of(const u64 *table)
+{
+	return entry_load(&table[1]) >> 1;
+}
+
+void gstage_retire(const struct removed *list)
+{
+	u64 number;
+
+	if (!list->first)
+		return;
+	lock_take(&retired.lock);
+	number = __atomic_add_fetch(&retired.now, 1, __ATOMIC_ACQ_REL);
+	for (u64 *table = list->first; table; table = removed_next(table))
+		number_set(table, number);
+	if (retired.first)
+		removed_link(retired.last, list->first);
+	else
+		__atomic_store_n(&retired.first, list->first, __ATOMIC_RELAXED);
+	retired.last = list->last;
+	lock_release(&retired.lock);
+}
+
+static bool hart_passed(unsigned hart, u64 number)
+{
+	u64 *word = &hart_epoch[hart].noted;
+	u64 noted = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+
+	if (noted == NOT_WAITED_FOR)
+		noted = __atomic_fetch_add(word, 0, __ATOMIC_ACQ_REL);
+	return noted == NOT_WAITED_FOR || noted >= number;
+}
+
+static bool all_passed(u64 number)
+{
+	for (unsigned hart = 0; hart < MAX_HARTS; hart++) {
+		if (!hart_passed(hart, number))
+			return false;
+	}
+	return true;
+}
+
+/* Frees what all harts are past. One hart at a time; who finds another at it leaves it to that one. */
+static void free_retired(void)
+{
+	u64 passed = 0;
+
+	if (!lock_try(&retired.lock))
+		return;
+	for (unsigned i = 0; i < FREE_AT_ONCE && retired.first; i++) {
+		u64 *table = retired.first;
+
+		/* Many have the same number: ask the harts once for it. */
+		if (number_of(table) > passed && !all_passed(number_of(table)))
+			break;
+		passed = number_of(table);
+		__atomic_store_n(&retired.first, removed_next(table), __ATOMIC_RELAXED);
+		page_free(table);
+	}
+	lock_release(&retired.lock);
+}
+
+void gstage_quiescent(unsigned hart)
+{
+	u64 now = __atomic_load_n(&retired.now, __ATOMIC_ACQUIRE);
+
+	if (__atomic_load_n(&hart_epoch[hart].noted, __ATOMIC_RELAXED) != now)
+		__atomic_exchange_n(&hart_epoch[hart].noted, now, __ATOMIC_ACQ_REL);
+	if (__builtin_expect(__atomic_load_n(&retired.first, __ATOMIC_RELAXED) != NULL, 0))
+		free_retired();
+}
+
+void gstage_hart_idle(unsigned hart, bool idle)
+{
+	u64 now = idle ? NOT_WAITED_FOR : __atomic_load_n(&retired.now, __ATOMIC_ACQUIRE);
+
+	__atomic_exchange_n(&hart_epoch[hart].noted, now, __ATOMIC_ACQ_REL);
+}

@@ -1,0 +1,146 @@
+/* Creating tables, filling them, asking them. */
+#include "core/gstage/gstage.h"
+#include "core/arch.h"
+#include "core/gstage/walk.h"
+#include "core/lib/check.h"
+#include "core/lib/errno.h"
+#include "core/memory/pages.h"
+
+/* Modes of hgatp: RISC-V Privileged, "Hypervisor Guest Address Translation and Protection Register". */
+static const struct gstage_format formats[] = {
+	{ .levels = 3, .root_bits = 11, .mode = 8 },  /* Sv39x4 */
+	{ .levels = 4, .root_bits = 11, .mode = 9 },  /* Sv48x4 */
+	{ .levels = 5, .root_bits = 11, .mode = 10 }, /* Sv57x4 */
+};
+
+#define ROOT_ORDER 2u /* 16 KiB */
+
+const struct gstage_format *gstage_format_for(u64 limit)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+		if (limit <= level_size(formats[i].levels - 1) << formats[i].root_bits)
+			return &formats[i];
+	}
+	return NULL;
+}
+
+int gstage_create(struct gstage *g, const struct gstage_format *format, unsigned vmid)
+{
+	u64 *root = pages_alloc(ROOT_ORDER);
+
+	if (!root)
+		return -ENOMEM;
+	*g = (struct gstage){ .format = format, .root = root, .vmid = vmid };
+	return 0;
+}
+
+static void free_below(u64 *table, unsigned entries)
+{
+	for (unsigned i = 0; i < entries; i++) {
+		u64 e = entry_load(&table[i]);
+
+		if (entry_table(e)) {
+			free_below(entry_to_table(e), TABLE_ENTRIES);
+			page_free(entry_to_table(e));
+		}
+	}
+}
+
+void gstage_destroy(struct gstage *g)
+{
+	if (!g->root)
+		return;
+	free_below(g->root, 1u << g->format->root_bits);
+	for (unsigned i = 0; i < 1u << ROOT_ORDER; i++)
+		page_free(g->root + i * TABLE_ENTRIES);
+	*g = (struct gstage){ 0 };
+}
+
+/* What a fault asks for. */
+struct want {
+	u64 at;
+	u64 host; /* of `at` itself */
+	unsigned level;
+	unsigned rights;
+};
+
+/*
+ * A leaf stands there, of the wanted level or a larger one. 0: it will do, or does now; -EAGAIN: changed its shape, look
+ * again.
+ */
+static int map_over_leaf(struct gstage *g, struct want *w, const struct place *p)
+{
+	unsigned missing = w->rights & ~entry_rights(p->value);
+	int error;
+
+	if (entry_address(p->value) + w->at % level_size(p->level) != w->host)
+		return -EEXIST;
+	if (missing & GSTAGE_WRITE)
+		w->level = 0;
+	if (missing && p->level > w->level) {
+		error = gstage_split_leaf(g, p);
+		return error ? error : -EAGAIN;
+	}
+	if (missing && !entry_swap(p->slot, p->value, p->value | (u64)missing << 1))
+		return -EAGAIN;
+	/* The calling hart faulted on an entry that it has cached as it was before. */
+	arch_gstage_fence(g->vmid, 1ull << arch_hart(), GPA(w->at), PAGE_SIZE);
+	return 0;
+}
+
+/* Nothing stands there, at the wanted level or above. */
+static int map_into_empty(struct gstage *g, const struct want *w, const struct place *p)
+{
+	u64 host = ALIGN_DOWN(w->host, level_size(p->level));
+	int error;
+
+	if (p->level > w->level) {
+		error = gstage_link(g, p);
+		return error ? error : -EAGAIN;
+	}
+	return entry_swap(p->slot, ENTRY_EMPTY, entry_make_leaf(host, w->rights)) ? 0 : -EAGAIN;
+}
+
+int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned rights)
+{
+	struct want w = {
+		.at = at.a,
+		.host = host.a + at.a % level_size(level),
+		.level = level,
+		.rights = rights & GSTAGE_WRITE ? rights | GSTAGE_READ : rights,
+	};
+	int result;
+
+	ASSERT(level <= gstage_top(g) && host.a % level_size(level) == 0 && (rights & GSTAGE_ALL));
+	if (at.a >= gstage_limit(g))
+		return -EFAULT;
+	do {
+		struct place p = gstage_walk(g, w.at, w.level);
+
+		if (entry_table(p.value)) {
+			w.level--;
+			result = -EAGAIN;
+		} else if (entry_leaf(p.value)) {
+			result = map_over_leaf(g, &w, &p);
+		} else {
+			result = map_into_empty(g, &w, &p);
+		}
+	} while (result == -EAGAIN);
+	return result;
+}
+
+struct gstage_leaf gstage_lookup(const struct gstage *g, gpa_t at)
+{
+	struct place p;
+
+	if (at.a >= gstage_limit(g))
+		return (struct gstage_leaf){ 0 };
+	p = gstage_walk(g, at.a, 0);
+	if (!entry_leaf(p.value))
+		return (struct gstage_leaf){ 0 };
+	return (struct gstage_leaf){
+		.host = HPA(entry_address(p.value) + at.a % level_size(p.level)),
+		.rights = entry_rights(p.value),
+		.level = p.level,
+	};
+}
