@@ -1,0 +1,38 @@
+# Our platform for OpenSBI's build (see mk/warden.mk): which objects it has, and how BearSSL's are made.
+
+platform-cppflags-y =
+platform-cflags-y =
+platform-asflags-y =
+platform-genflags-y = -I$(OUTLIVE_ROOT)
+
+# Every tick of the M-mode timer comes to watchdog.c first.
+platform-ldflags-y = -Wl,--wrap=sbi_timer_process
+
+# One line of ours instead of OpenSBI's banner and tables (SBI_SCRATCH_NO_BOOT_PRINTS).
+FW_OPTIONS = 0x1
+FW_DYNAMIC = y
+
+platform-objs-y += platform.o
+platform-objs-y += duty.o
+platform-objs-y += pristine.o
+platform-objs-y += hart.o
+platform-objs-y += found.o
+platform-objs-y += guest.o
+platform-objs-y += stub.o
+platform-objs-y += stop.o
+platform-objs-y += life.o
+platform-objs-y += watchdog.o
+platform-objs-y += call.o
+
+# SHA-256 is BearSSL's, compiled where it lies.
+bearssl_src = $(src_dir)/../bearssl/src
+platform-objs-y += bearssl/hash/sha2small.o
+platform-objs-y += bearssl/codec/dec32be.o
+platform-objs-y += bearssl/codec/enc32be.o
+
+bearssl_headers = -I$(OUTLIVE_ROOT)/mk/freestanding -I$(bearssl_src)/../inc
+$(platform_build_dir)/bearssl/%.o: platform-cflags-y += $(bearssl_headers) -I$(bearssl_src) -DBR_USE_UNIX_TIME=0 \
+	-DBR_USE_URANDOM=0 -DBR_USE_GETENTROPY=0
+$(platform_build_dir)/pristine.o $(platform_build_dir)/pristine.dep: platform-cflags-y += $(bearssl_headers)
+$(platform_build_dir)/bearssl/%.o: $(src_dir)/../bearssl/src/%.c
+	$(call compile_cc,$@,$<)
