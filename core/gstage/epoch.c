@@ -1,27 +1,28 @@
 /*
- * When the memory of an unlinked table may be used again: after every hart has passed a quiescent point.
+ * When the memory of an unlinked table may be used again: when every hart that was walking at the time has come out.
  *
- * `now` counts retirements. A hart at a quiescent point notes the number that it reads there; a table that was retired
- * as number n is free when every hart has noted n or more, because each then has read `now` after the table had been
- * unlinked, and starts its walks at the root.
+ * `now` counts retirements. A hart that begins an operation on tables notes the number that it reads there, and takes
+ * the note away at the end. A table that was retired as number n is free when each note is n or more: a hart that notes
+ * n or more has read `now` after the table had been unlinked, and starts its walks at the root.
  *
- * A hart that is not waited for (idle, or not there yet) could come back unnoticed while its absence is being read.
- * Both sides therefore use a read-modify-write of its word: either the reader sees that it is back, or the hart,
- * coming later, sees all that the reader has seen, so also that the table is not linked any more.
+ * A hart without a note could begin unnoticed while that is being read. Both sides therefore use a read-modify-write of
+ * the note: either the reader sees it, or the hart, coming later, sees all that the reader has seen, so also that the
+ * table is not linked any more.
  */
 #include "abi/layout.h"
+#include "core/arch.h"
 #include "core/gstage/walk.h"
 #include "core/lib/lock.h"
 #include "core/memory/pages.h"
 
-#define NOT_WAITED_FOR 0ull
+#define OUTSIDE 0ull /* no note: in no operation */
 
 /* Tables freed at one quiescent point: bounds its length. */
 #define FREE_AT_ONCE 64
 
-/* One line of cache each: a hart writes its own at every exit. */
+/* One line of cache each: a hart writes its own at every fault. */
 static struct {
-	u64 noted;
+	u64 note;
 	u64 pad[7];
 } hart_epoch[MAX_HARTS] __attribute__((aligned(64)));
 
@@ -61,14 +62,26 @@ void gstage_retire(const struct removed *list)
 	lock_release(&retired.lock);
 }
 
+void gstage_enter(void)
+{
+	u64 now = __atomic_load_n(&retired.now, __ATOMIC_ACQUIRE);
+
+	__atomic_exchange_n(&hart_epoch[arch_hart()].note, now, __ATOMIC_ACQ_REL);
+}
+
+void gstage_leave(void)
+{
+	__atomic_store_n(&hart_epoch[arch_hart()].note, OUTSIDE, __ATOMIC_RELEASE);
+}
+
 static bool hart_passed(unsigned hart, u64 number)
 {
-	u64 *word = &hart_epoch[hart].noted;
-	u64 noted = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+	u64 *note = &hart_epoch[hart].note;
+	u64 noted = __atomic_load_n(note, __ATOMIC_ACQUIRE);
 
-	if (noted == NOT_WAITED_FOR)
-		noted = __atomic_fetch_add(word, 0, __ATOMIC_ACQ_REL);
-	return noted == NOT_WAITED_FOR || noted >= number;
+	if (noted == OUTSIDE)
+		noted = __atomic_fetch_add(note, 0, __ATOMIC_ACQ_REL);
+	return noted == OUTSIDE || noted >= number;
 }
 
 static bool all_passed(u64 number)
@@ -80,7 +93,7 @@ static bool all_passed(u64 number)
 	return true;
 }
 
-/* Frees what all harts are past. One hart at a time; who finds another at it leaves it to that one. */
+/* Frees what all harts have passed. One hart at a time; who finds another at it leaves it to that one. */
 static void free_retired(void)
 {
 	u64 passed = 0;
@@ -102,17 +115,7 @@ static void free_retired(void)
 
 void gstage_quiescent(unsigned hart)
 {
-	u64 now = __atomic_load_n(&retired.now, __ATOMIC_ACQUIRE);
-
-	if (__atomic_load_n(&hart_epoch[hart].noted, __ATOMIC_RELAXED) != now)
-		__atomic_exchange_n(&hart_epoch[hart].noted, now, __ATOMIC_ACQ_REL);
+	(void)hart;
 	if (__builtin_expect(__atomic_load_n(&retired.first, __ATOMIC_RELAXED) != NULL, 0))
 		free_retired();
-}
-
-void gstage_hart_idle(unsigned hart, bool idle)
-{
-	u64 now = idle ? NOT_WAITED_FOR : __atomic_load_n(&retired.now, __ATOMIC_ACQUIRE);
-
-	__atomic_exchange_n(&hart_epoch[hart].noted, now, __ATOMIC_ACQ_REL);
 }

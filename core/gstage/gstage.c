@@ -114,6 +114,7 @@ int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned 
 	ASSERT(level <= gstage_top(g) && host.a % level_size(level) == 0 && (rights & GSTAGE_ALL));
 	if (at.a >= gstage_limit(g))
 		return -EFAULT;
+	gstage_enter();
 	do {
 		struct place p = gstage_walk(g, w.at, w.level);
 
@@ -126,6 +127,7 @@ int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned 
 			result = map_into_empty(g, &w, &p);
 		}
 	} while (result == -EAGAIN);
+	gstage_leave();
 	return result;
 }
 
@@ -135,7 +137,9 @@ struct gstage_leaf gstage_lookup(const struct gstage *g, gpa_t at)
 
 	if (at.a >= gstage_limit(g))
 		return (struct gstage_leaf){ 0 };
+	gstage_enter();
 	p = gstage_walk(g, at.a, 0);
+	gstage_leave();
 	if (!entry_leaf(p.value))
 		return (struct gstage_leaf){ 0 };
 	return (struct gstage_leaf){

@@ -2,9 +2,9 @@
  * G-stage tables: a guest's physical addresses to the host's. A cache of the backing map, filled by faults.
  *
  * Parallel: faults walk and install without a lock; an entry changes by compare-and-swap. A change of several steps
- * (removing a table, splitting a leaf) first makes the entry FROZEN; who meets FROZEN tries again. Removed tables are
- * freed only after every hart has passed a quiescent point, stricter entries are fenced on every hart that may hold
- * them before the caller goes on.
+ * (removing a table, collapsing one) first makes the entry FROZEN; who meets FROZEN tries again. Removed tables are
+ * freed only after every hart has left the operation in which it may have met them, stricter entries are fenced on every
+ * hart that may hold them before the caller goes on.
  */
 #ifndef CORE_GSTAGE_GSTAGE_H
 #define CORE_GSTAGE_GSTAGE_H
@@ -82,11 +82,16 @@ int gstage_split(struct gstage *g, gpa_t at, unsigned level);
 int gstage_collapse(struct gstage *g, gpa_t at, unsigned level);
 
 /*
- * A hart calls this when it holds no pointer into any table, at least once each time round its loop; frees what has
- * waited for all harts. From its first call on the hart is waited for. An idle hart says so and does not hold others up;
- * it uses no function above (on no VM) until it has said that it is not idle any more.
+ * Frees tables that have waited for all harts to leave them; a bounded number. Each hart calls it once each time round
+ * its loop, in no operation above. No hart is waited for because it does not: idle and in a guest are no hindrance.
  */
 void gstage_quiescent(unsigned hart);
-void gstage_hart_idle(unsigned hart, bool idle);
+
+/* Not needed any more: a hart outside of an operation is not waited for. */
+static inline void gstage_hart_idle(unsigned hart, bool idle)
+{
+	(void)hart;
+	(void)idle;
+}
 
 #endif

@@ -101,6 +101,7 @@ int gstage_zap(struct gstage *g, gpa_t from, u64 bytes)
 	struct removed list = { 0 };
 	u64 at = r.from, next = 1;
 
+	gstage_enter();
 	while (at < r.end && next) {
 		next = zap_step(g, &list, at, r);
 		if (next)
@@ -109,6 +110,7 @@ int gstage_zap(struct gstage *g, gpa_t from, u64 bytes)
 	if (next)
 		zap_tables(g, &list, r);
 	gstage_fence(g, r.from, r.end - r.from, &list);
+	gstage_leave();
 	return next ? 0 : -ENOMEM;
 }
 
@@ -118,6 +120,7 @@ int gstage_write_protect(struct gstage *g, gpa_t from, u64 bytes)
 	struct removed none = { 0 };
 	u64 at = r.from, low = r.from;
 
+	gstage_enter();
 	while (at < r.end) {
 		struct place p = gstage_walk(g, at, 0);
 
@@ -132,5 +135,6 @@ int gstage_write_protect(struct gstage *g, gpa_t from, u64 bytes)
 			arch_beat();
 	}
 	gstage_fence(g, low, at - low, &none);
+	gstage_leave();
 	return 0;
 }

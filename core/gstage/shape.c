@@ -3,10 +3,8 @@
 #include "core/gstage/walk.h"
 #include "core/lib/errno.h"
 
-int gstage_split(struct gstage *g, gpa_t at, unsigned level)
+static int split_down_to(struct gstage *g, gpa_t at, unsigned level)
 {
-	if (at.a >= gstage_limit(g))
-		return -ENOENT;
 	for (;;) {
 		struct place p = gstage_walk(g, at.a, 0);
 
@@ -17,6 +15,18 @@ int gstage_split(struct gstage *g, gpa_t at, unsigned level)
 		if (gstage_split_leaf(g, &p))
 			return -ENOMEM;
 	}
+}
+
+int gstage_split(struct gstage *g, gpa_t at, unsigned level)
+{
+	int result;
+
+	if (at.a >= gstage_limit(g))
+		return -ENOENT;
+	gstage_enter();
+	result = split_down_to(g, at, level);
+	gstage_leave();
+	return result;
 }
 
 /* The leaf that the table's first `count` entries are equal to, if they all are leaves that continue each other; or 0. */
@@ -52,14 +62,12 @@ static bool freeze_equal(u64 *table, u64 leaf, unsigned level)
 	return false;
 }
 
-int gstage_collapse(struct gstage *g, gpa_t at, unsigned level)
+static int collapse(struct gstage *g, gpa_t at, unsigned level)
 {
 	struct removed list = { 0 };
 	struct place p;
 	u64 *table, leaf;
 
-	if (at.a >= gstage_limit(g) || !level || level > gstage_top(g))
-		return -EAGAIN;
 	p = gstage_walk(g, at.a, level);
 	if (entry_leaf(p.value))
 		return 0;
@@ -78,4 +86,16 @@ int gstage_collapse(struct gstage *g, gpa_t at, unsigned level)
 	entry_store(p.slot, leaf);
 	gstage_fence(g, ALIGN_DOWN(at.a, level_size(level)), level_size(level), &list);
 	return 0;
+}
+
+int gstage_collapse(struct gstage *g, gpa_t at, unsigned level)
+{
+	int result;
+
+	if (at.a >= gstage_limit(g) || !level || level > gstage_top(g))
+		return -EAGAIN;
+	gstage_enter();
+	result = collapse(g, at, level);
+	gstage_leave();
+	return result;
 }

@@ -8,7 +8,7 @@
  *  2. All entries of a table that has been unlinked are FROZEN and stay so. Who still holds a pointer to it can change
  *     nothing there, finds nothing there, and starts again at the root.
  *  3. The memory of an unlinked table becomes something else only after the fence (no hart's hardware knows it) and
- *     after each hart has passed a quiescent point (no hart's software does).
+ *     after each hart has left the operation that it was in (no hart's software does): see epoch.c.
  *  4. A leaf gets stricter, or goes, only in an operation that fences afterwards, before it returns. That it found
  *     nothing to do is no exception: another hart may have done it and not have come to its fence yet.
  *  5. A leaf of a level above 0 never gains the right to write.
@@ -17,6 +17,13 @@
 #define CORE_GSTAGE_WALK_H
 
 #include "core/gstage/entry.h"
+
+/*
+ * Around each operation that walks: what it meets on its way stays a table until it leaves. Not nested, and no change
+ * of hart in between.
+ */
+void gstage_enter(void);
+void gstage_leave(void);
 
 /* Where a walk ended. */
 struct place {
@@ -63,7 +70,7 @@ void gstage_remove(struct gstage *g, struct removed *list, u64 *table);
 /* The one fence of an operation on [from, from + bytes), if that is anything; then retires the tables of the list. */
 void gstage_fence(struct gstage *g, u64 from, u64 bytes, const struct removed *list);
 
-/* Frees the tables of the list once every hart has passed a quiescent point from now on. They have been fenced. */
+/* Frees the tables of the list once every hart has left the operation that it is in now. They have been fenced. */
 void gstage_retire(const struct removed *list);
 
 /* An entry of an unlinked table as link to the next one of a list: FROZEN for who does not know. */
