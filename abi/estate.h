@@ -125,7 +125,7 @@ struct life_record {
 	u64 t_last_guest;  /* last vCPU resumed */
 	u64 vms_adopted;
 	u64 vms_lost;
-	/* The trap entry's window, as addresses in this life's slot: see arch/riscv64/trap.S. */
+	/* The trap entry's window, as addresses in this life's slot: see arch/riscv64/entry.S. */
 	u64 entry_begin;
 	u64 entry_swapped; /* a0 and sscratch are swapped */
 	u64 entry_moved;   /* every register is in the record but a0, which is in sscratch */
@@ -296,7 +296,8 @@ struct vqueue_state {
 	u64 device; /* used ring */
 	u64 done;   /* 16 bits: available entries completed. The heir completes used->idx up to it, and takes all that
 		     * the driver made available behind it as not begun. */
-	u64 reserved[2];
+	u64 part;   /* bytes of entry `done` that have taken effect already (console output) */
+	u64 reserved;
 };
 
 struct vdev_state {

@@ -22,6 +22,7 @@ struct vcpu {
 	u32 hart_plus_1; /* hart that runs it now, 0: none. Written under the lock, read by anyone. */
 	u32 lazy_hart;	 /* hart index + 1 where its LAZY registers were loaded last, 0: nowhere */
 	u32 away;	 /* an heir: its registers are still in a hart that has not come yet */
+	u32 expected;	 /* an heir: it ran when the life before ended, and has not run yet in this one */
 	u64 slice_end;	 /* ticks */
 	u64 wake_at;	 /* ticks: its own timer, while it waits; ~0: never */
 };

@@ -24,7 +24,7 @@ struct vm {
 	struct lock lock;  /* start, stop: operations on the VM as a whole */
 	struct lock dev_lock; /* PLIC, UART, virtio devices, console ring: their words in the estate */
 	struct vdev *dev[VM_MAX_DEVICES]; /* NULL where the slot is empty */
-	u64 start_wanted; /* an operation that another hart must do: enum vm_request */
+	u64 end_wanted; /* enum vm_stop_reason + 1 of a guest that asked for its end, 0: none */
 };
 
 /* All VMs of the host by index; NULL where there is none. Set while a life starts, constant afterwards. */
@@ -41,6 +41,21 @@ extern struct vm *vms[MAX_VMS];
 #define GUEST_VIRTIO_IRQ(slot) (1 + (slot))
 
 /*
+ * Makes the volatile side of VM `index` from `config`, which is valid and has its extents; vCPU records first_vcpu and on
+ * are its. -ENOMEM, -ENODEV (a device that the host lacks), -EINVAL (its vCPU records disagree).
+ */
+int vm_create(unsigned index, const struct vm_config *config, u64 first_vcpu);
+
+/*
+ * First life: takes over the VMs of the boot pack, with memory and records for each. One that cannot be is left out, with
+ * a line in the log.
+ */
+void vm_create_all(void);
+
+/* Starts what the host file says is to start by itself. */
+void vm_autostart(void);
+
+/*
  * Starts a VM from its boot items: memory forgotten, devices reset, kernel loaded, first vCPU (the lowest id) runnable.
  * -EBUSY if it runs; -EINVAL and others if the kernel does not load (VM_REASON_LOAD is recorded).
  */
@@ -49,6 +64,10 @@ int vm_start(struct vm *vm);
 /* Stops it at once: every vCPU off its hart, state VM_STOPPED (or VM_CRASHED for error reasons). 0 if stopped already. */
 int vm_stop(struct vm *vm, enum vm_stop_reason reason);
 
+/* Stops and starts again. */
+int vm_reset(struct vm *vm);
+
+/* Takes its vCPUs off their harts, and puts them back. 0 also if it is so already; -EBUSY if it does not run. */
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
 
@@ -58,7 +77,13 @@ int vm_resume(struct vm *vm);
  */
 void vm_request_end(struct vm *vm, enum vm_stop_reason reason);
 
-/* Carries out what vm_request_end left. From the hart loop. */
+/* Opens the boot pack of the machine record. For each life, before VMs start. -EINVAL: there is none that can be used. */
+int vm_open_pack(void);
+
+/* For an heir: VMs that the dead life was starting are started again by the next vm_do_requests. */
+void vm_look_for_starting(void);
+
+/* Carries out what vm_request_end left, and starts again what a life began to start. From the hart loop. */
 void vm_do_requests(void);
 
 #endif

@@ -1,0 +1,219 @@
+/*
+ * Start of a life: the first one from the machine's device tree, an heir from the estate and from nothing else.
+ */
+#include "abi/image.h"
+#include "arch/riscv64/csr.h"
+#include "arch/riscv64/firmware.h"
+#include "arch/riscv64/found.h"
+#include "arch/riscv64/hart.h"
+#include "arch/riscv64/paging.h"
+#include "arch/riscv64/slot.h"
+#include "arch/riscv64/vcpu_load.h"
+#include "core/arch.h"
+#include "core/control/control.h"
+#include "core/estate/estate.h"
+#include "core/lib/check.h"
+#include "core/lib/errno.h"
+#include "core/lib/log.h"
+#include "core/lib/string.h"
+#include "core/memory/machine_fdt.h"
+#include "core/memory/pages.h"
+#include "core/survive/adopt.h"
+#include "core/survive/life.h"
+#include "core/vcpu/sched.h"
+#include "core/vm/pack.h"
+#include "core/vm/vm.h"
+#include "drivers/drivers.h"
+#include "drivers/ns16550.h"
+
+extern char entry_begin[], entry_swapped[], entry_moved[], entry_saved[];
+void secondary_entry(void);
+
+_Noreturn void boot_start(u64 hart_id, u64 argument, u64 heir, u64 slot);
+
+/* Before there is a log: on the firmware's debug console, character by character, and then for ever. */
+static _Noreturn void stop_early(const char *text)
+{
+	for (; *text; text++)
+		sbi_call(SBI_EXT_DBCN, 2, (u64)*text, 0, 0, 0, 0);
+	sbi_call(SBI_EXT_DBCN, 2, '\n', 0, 0, 0, 0);
+	sbi_call(SBI_EXT_SRST, 0, 0, 1, 0, 0, 0);
+	for (;;)
+		__asm__ volatile("wfi");
+}
+
+/* Where the slots of this machine begin, for an image that runs in one of them. */
+static u64 ram_base_of(u64 slot, const struct machine_record *m)
+{
+	for (u32 n = 0; n < m->ram_count; n++) {
+		for (unsigned s = 0; s < LAYOUT_SLOTS; s++) {
+			if (m->ram[n].base + LAYOUT_SLOT_OFFSET(s) == slot)
+				return m->ram[n].base;
+		}
+	}
+	stop_early("outlive: not loaded at the start of a slot (2 MiB behind the start of RAM)");
+}
+
+/* What the boot pack's header says of the host as a whole. */
+static void take_policies(struct machine_record *m)
+{
+	struct pack pack;
+	char why[8];
+
+	m->crash_limit = 5;
+	m->crash_window = 60;
+	m->watchdog_ms = 100;
+	if (!m->pack.size || pack_open(&pack, (const void *)(uintptr_t)m->pack.base, m->pack.size, why, sizeof(why)))
+		return;
+	m->crash_policy = pack.header->crash_policy;
+	m->crash_limit = pack.header->crash_limit;
+	m->crash_window = pack.header->crash_window;
+	m->watchdog_ms = pack.header->watchdog_ms;
+	m->pack_flags = pack.header->flags;
+	if (pack.header->host_harts && pack.header->host_harts < m->hart_count)
+		m->hart_count = pack.header->host_harts;
+}
+
+static void create_estate(const void *dtb, u64 slot)
+{
+	static struct machine_record m;
+	static struct machine_boot boot;
+	int error = machine_fdt_read(dtb, MIB(2), &m, &boot);
+
+	if (error) {
+		char text[200];
+
+		format(text, sizeof(text), "outlive: this machine cannot be used: %s", boot.text);
+		stop_early(text);
+	}
+	if (!(m.isa & MACHINE_ISA_SSTC))
+		stop_early("outlive: this machine's harts lack Sstc (stimecmp), which guests' timers need");
+	m.has_warden = sbi_probe(WARDEN_EXT);
+	take_policies(&m);
+	if (estate_create(ram_base_of(slot, &m) + LAYOUT_ESTATE_OFFSET, &m))
+		stop_early("outlive: too little RAM for an estate");
+}
+
+/* Where `hart_id` is in the machine's list; the others follow in its order. */
+static unsigned set_up_harts(u64 hart_id, u64 slot)
+{
+	unsigned self = MAX_HARTS;
+
+	hart_count = estate.machine.hart_count;
+	for (unsigned n = 0; n < hart_count; n++) {
+		struct hart *hart = &harts[n];
+
+		hart->index = n;
+		hart->id = estate.machine.hart_ids[n];
+		if (hart->id >= MAX_HARTS)
+			stop_early("outlive: hart ids of 64 and more are not supported");
+		hart->record = &estate.harts[hart->id];
+		hart->emergency_stack = slot + SLOT_STACKS + (n + 1) * SLOT_STACK_STRIDE;
+		hart->stack = hart->emergency_stack - SLOT_EMERGENCY;
+		if (hart->id == hart_id)
+			self = n;
+	}
+	if (self == MAX_HARTS)
+		stop_early("outlive: started on a hart that the device tree does not list");
+	return self;
+}
+
+static void say_hello(bool heir)
+{
+	const struct machine_record *m = &estate.machine;
+	u64 ram = 0;
+
+	for (u32 n = 0; n < m->ram_count; n++)
+		ram += m->ram[n].size;
+	if (heir) {
+		const struct life_record *dead = life_before();
+
+		log_line("life %lu begins in slot %lu; life %lu ended by %s on hart %lu: %s", life_number(),
+			 (slot_base() - (estate.base - LAYOUT_ESTATE_OFFSET) - LAYOUT_SLOT_OFFSET(0)) / LAYOUT_SLOT_SIZE,
+			 dead ? dead->number : 0, life_cause_text(dead ? dead->cause : 0), dead ? dead->crash_hart : 0,
+			 dead ? dead->text : "");
+		return;
+	}
+	log_line("Outlive: %u harts, %lu MiB of RAM, %s", m->hart_count, ram >> 20,
+		 m->has_warden ? "with warden" :
+				 "stock firmware: no recovery from a crash, no confidential VMs, no watchdog");
+}
+
+static void report_for_duty(void)
+{
+	const struct machine_record *m = &estate.machine;
+
+	if (!m->has_warden)
+		return;
+	warden_call(WARDEN_READY, (u64)(uintptr_t)secondary_entry, m->crash_limit, m->crash_window, m->crash_policy);
+	warden_call(WARDEN_WATCHDOG, m->watchdog_ms, 0, 0, 0);
+}
+
+/* On the stack that belongs to the hart. */
+static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, u64 entered)
+{
+	const u64 window[4] = {(u64)(uintptr_t)entry_begin, (u64)(uintptr_t)entry_swapped, (u64)(uintptr_t)entry_moved,
+			       (u64)(uintptr_t)entry_saved};
+	u64 arrived;
+
+	pages_init((void *)(uintptr_t)(slot + SLOT_HEAP), LAYOUT_SLOT_SIZE - SLOT_HEAP);
+	paging_build();
+	paging_load();
+	log_open(estate.log);
+	life_begin(heir, slot, self->index, entered, window);
+	if (heir)
+		adopt_redo();
+	arrived = found_collect(self);
+	hart_init(self);
+	say_hello(heir);
+	sched_init(estate.machine.timebase);
+	drivers_init();
+	control_init();
+	vm_open_pack();
+	if (heir)
+		adopt_vms();
+	else
+		vm_create_all();
+	report_for_duty();
+	hart_start_others();
+	if (heir) {
+		adopt_vcpu_arrived(arrived);
+		adopt_resume();
+	} else {
+		vm_autostart();
+	}
+	hart_loop();
+}
+
+struct boot_arguments {
+	struct hart *self;
+	u64 heir;
+	u64 slot;
+	u64 entered;
+};
+
+static _Noreturn __attribute__((used)) void boot_continue(struct boot_arguments *a)
+{
+	struct boot_arguments copy = *a;
+
+	boot_on_own_stack(copy.self, copy.heir, copy.slot, copy.entered);
+}
+
+void boot_start(u64 hart_id, u64 argument, u64 heir, u64 slot)
+{
+	struct boot_arguments a = {.heir = heir, .slot = slot, .entered = arch_time()};
+
+	if (!heir)
+		create_estate((const void *)(uintptr_t)argument, slot);
+	else if (estate_adopt(argument))
+		stop_early("outlive: there is no estate to adopt");
+	a.self = &harts[set_up_harts(hart_id, slot)];
+	/* The arguments lie on the stack of harts[0], which nobody else uses before hart_start_others. */
+	__asm__ volatile("mv	tp, %0\n"
+			 "	mv	sp, %1\n"
+			 "	mv	a0, %2\n"
+			 "	call	boot_continue\n" ::"r"(a.self),
+			 "r"(a.self->stack), "r"(&a)
+			 : "a0", "memory");
+	__builtin_unreachable();
+}

@@ -1,0 +1,83 @@
+/* Instruction fetch through guest translation, and decoding of loads and stores. */
+#include "arch/riscv64/decode.h"
+#include "arch/riscv64/hart.h"
+#include "core/lib/errno.h"
+
+/* HLVX.HU: load a halfword with execute permission through both stages. *failed is set if it trapped. */
+static u32 hlvx_hu(u64 at, struct hart *hart, bool *failed)
+{
+	u64 value = 0;
+	u64 bad = 1;
+
+	/* hypervisor_trap goes on at label 2 when the load faults, with `bad` still set. */
+	__asm__ volatile("	lla	t0, 2f\n"
+			 "	sd	t0, %[fixup]\n"
+			 "	.insn	r 0x73, 4, 0x32, %[value], %[at], x3\n"
+			 "	li	%[bad], 0\n"
+			 "2:	sd	zero, %[fixup]\n"
+			 : [value] "+&r"(value), [bad] "+&r"(bad), [fixup] "=m"(hart->fixup)
+			 : [at] "r"(at)
+			 : "t0", "memory");
+	*failed = *failed || bad;
+	return (u32)value;
+}
+
+int fetch_instruction(u64 pc, u32 *instruction)
+{
+	struct hart *hart = this_hart();
+	bool failed = false;
+	u32 low = hlvx_hu(pc, hart, &failed);
+	u32 high = 0;
+
+	if ((low & 3) == 3)
+		high = hlvx_hu(pc + 2, hart, &failed);
+	*instruction = high << 16 | low;
+	return failed ? -EFAULT : 0;
+}
+
+static int decode_standard(u32 i, struct mmio_instruction *m)
+{
+	unsigned opcode = i & 0x7f;
+	unsigned funct3 = i >> 12 & 7;
+
+	m->length = 4;
+	m->bytes = 1u << (funct3 & 3);
+	if (opcode == 0x03 && funct3 != 7) { /* LOAD */
+		m->write = false;
+		m->sign = !(funct3 & 4);
+		m->reg = i >> 7 & 31;
+		return 0;
+	}
+	if (opcode == 0x23 && funct3 < 4) { /* STORE */
+		m->write = true;
+		m->reg = i >> 20 & 31;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* Unprivileged specification, chapter "C": quadrants 0 and 2, funct3 in bits 15..13. */
+static int decode_compressed(u32 i, struct mmio_instruction *m)
+{
+	unsigned quadrant = i & 3;
+	unsigned funct3 = i >> 13 & 7;
+	bool doubleword = funct3 & 1;
+
+	if (quadrant == 1 || (funct3 & 3) < 2)
+		return -EINVAL; /* funct3 2, 3: C.LW(SP), C.LD(SP); 6, 7: C.SW(SP), C.SD(SP) */
+	m->length = 2;
+	m->bytes = doubleword ? 8 : 4;
+	m->sign = true;
+	m->write = funct3 & 4;
+	if (quadrant == 0)
+		m->reg = 8 + (i >> 2 & 7);
+	else
+		m->reg = m->write ? i >> 2 & 31 : i >> 7 & 31;
+	return 0;
+}
+
+int decode_mmio(u32 i, struct mmio_instruction *m)
+{
+	*m = (struct mmio_instruction){0};
+	return (i & 3) == 3 ? decode_standard(i, m) : decode_compressed(i & 0xffff, m);
+}

@@ -1,0 +1,58 @@
+/* Registers that the dead life had not saved yet; see found.h and entry.S. */
+#include "arch/riscv64/found.h"
+#include "arch/riscv64/csr.h"
+#include "arch/riscv64/vcpu_load.h"
+#include "core/estate/estate.h"
+#include "core/lib/log.h"
+#include "core/survive/life.h"
+
+static void take_general(struct vcpu_record *r, const struct hart_found *f, u64 a0)
+{
+	for (unsigned n = 1; n < 32; n++)
+		estate_store(&r->x[n], f->x[n]);
+	estate_store(&r->x[10], a0);
+}
+
+static void take_trap_registers(struct vcpu_record *r, const struct hart_found *f)
+{
+	estate_store(&r->pc, f->sepc);
+	estate_store(&r->hstatus, f->hstatus);
+	estate_store(&r->sstatus, f->sstatus);
+}
+
+/* The hart was in the hypervisor: is the pc inside the trap entry, and how far did that come? */
+static void complete_entry(struct vcpu_record *r, const struct hart_found *f)
+{
+	const struct life_record *dead = life_before();
+
+	if (!dead || f->pc < dead->entry_begin || f->pc >= dead->entry_saved)
+		return;
+	if (f->pc < dead->entry_moved)
+		take_general(r, f, f->pc < dead->entry_swapped ? f->x[10] : f->sscratch);
+	else
+		estate_store(&r->x[10], f->sscratch);
+	take_trap_registers(r, f);
+}
+
+u64 found_collect(struct hart *hart)
+{
+	struct hart_record *h = hart->record;
+	u64 index = h->vcpu;
+
+	if (index < estate.vcpu_count) {
+		struct vcpu_record *r = estate_vcpu(index);
+
+		if (h->found.state == FOUND_HS) {
+			complete_entry(r, &h->found);
+		} else if (h->found.state == FOUND_PARKED) {
+			take_general(r, &h->found, h->found.x[10]);
+			take_trap_registers(r, &h->found);
+		}
+		vcpu_collect(hart);
+	} else {
+		index = NO_VCPU;
+		estate_store(&h->lazy, NO_VCPU);
+	}
+	estate_store(&h->found.state, FOUND_NOTHING);
+	return index;
+}

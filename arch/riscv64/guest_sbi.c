@@ -1,0 +1,408 @@
+/*
+ * The SBI (2.0) that guests see. One table of extensions; each function stages its effects, and the result registers and
+ * the pc are committed with them. What reaches beyond the caller's own record (software interrupts, fences) happens before
+ * the commit and may happen twice: both are idempotent for the guest.
+ */
+#include "arch/riscv64/csr.h"
+#include "arch/riscv64/firmware.h"
+#include "arch/riscv64/guest.h"
+#include "arch/riscv64/vcpu_load.h"
+#include "core/devices/console.h"
+#include "core/lib/string.h"
+#include "core/memory/backing.h"
+#include "core/vcpu/sched.h"
+
+#define SBI_SPEC_VERSION 0x02000000ul
+/* Implementation id: none has been assigned to Outlive, so one far from the assigned ones. */
+#define SBI_IMPL_ID 0x4f4c56ul
+#define SBI_IMPL_VERSION 1
+
+/* The call: arguments in, result out. */
+struct call {
+	struct hart *hart;
+	struct vcpu *v;
+	struct txn *t;
+	u64 function;
+	u64 a[6];
+	s64 error;
+	u64 value;
+	bool no_return; /* nothing of the result is committed: the call does not return, or happens again */
+};
+
+struct extension {
+	u64 id;
+	void (*handle)(struct call *c);
+};
+
+static const struct extension *find_extension(u64 id);
+
+/* ---- BASE ---- */
+
+static void base(struct call *c)
+{
+	switch (c->function) {
+	case 0:
+		c->value = SBI_SPEC_VERSION;
+		break;
+	case 1:
+		c->value = SBI_IMPL_ID;
+		break;
+	case 2:
+		c->value = SBI_IMPL_VERSION;
+		break;
+	case 3:
+		c->value = find_extension(c->a[0]) != NULL;
+		break;
+	case 4: /* mvendorid, marchid, mimpid: 0 means not given */
+	case 5:
+	case 6:
+		c->value = 0;
+		break;
+	default:
+		c->error = SBI_ERR_NOT_SUPPORTED;
+	}
+}
+
+/* ---- TIME ---- */
+
+static void set_timer(struct call *c)
+{
+	if (c->function != 0) {
+		c->error = SBI_ERR_NOT_SUPPORTED;
+		return;
+	}
+	csr_write(vstimecmp, c->a[0]);
+}
+
+/* ---- Sets of harts ---- */
+
+/*
+ * Calls `f` for each vCPU that (mask, base) names; base -1: all. -> SBI error: a hart that does not exist fails the call
+ * before anything is done (SBI 2.0, section 3.1).
+ */
+static s64 for_each_target(struct vm *vm, u64 mask, u64 base, void (*f)(struct vcpu *v, void *cookie), void *cookie)
+{
+	if (base == ~0ull) {
+		for (u32 n = 0; n < vm->config.vcpus; n++)
+			f(&vm->vcpu[n], cookie);
+		return SBI_SUCCESS;
+	}
+	if (base >= MAX_VCPU_ID)
+		return SBI_ERR_INVALID_PARAM;
+	for (u64 m = mask; m; m &= m - 1) {
+		if (!idmap_find(&vm->ids, base + (u64)__builtin_ctzll(m)))
+			return SBI_ERR_INVALID_PARAM;
+	}
+	for (u64 m = mask; m; m &= m - 1) {
+		struct vcpu *v = idmap_find(&vm->ids, base + (u64)__builtin_ctzll(m));
+
+		if (v)
+			f(v, cookie);
+	}
+	return SBI_SUCCESS;
+}
+
+static void send_ipi(struct vcpu *v, void *cookie)
+{
+	(void)cookie;
+	if (estate_or(&v->r->ipi, 1) == 0)
+		vcpu_notify(v);
+}
+
+static void ipi(struct call *c)
+{
+	if (c->function != 0)
+		c->error = SBI_ERR_NOT_SUPPORTED;
+	else
+		c->error = for_each_target(c->v->vm, c->a[0], c->a[1], send_ipi, NULL);
+}
+
+/* ---- RFENCE ---- */
+
+/* Harts that run a target now; the others fence when they are loaded next. */
+static void fence_target(struct vcpu *v, void *cookie)
+{
+	u64 *running = cookie;
+
+	estate_store(&v->r->fence, 1);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (v->hart_plus_1)
+		*running |= 1ull << (v->hart_plus_1 - 1);
+}
+
+static void rfence(struct call *c)
+{
+	u64 running = 0;
+	u64 from = c->a[2];
+	u64 bytes = c->a[3];
+
+	if (c->function > 6) {
+		c->error = SBI_ERR_NOT_SUPPORTED;
+		return;
+	}
+	if (c->function > 2) {
+		/* HFENCE is for hypervisors; guests have no H extension. */
+		c->error = SBI_ERR_NOT_SUPPORTED;
+		return;
+	}
+	c->error = for_each_target(c->v->vm, c->a[0], c->a[1], fence_target, &running);
+	if (c->error || !running)
+		return;
+	if (c->function == 0)
+		firmware_fence_i(running);
+	else if (c->function == 1)
+		firmware_hfence_vvma(running, from, bytes);
+	else
+		firmware_hfence_vvma_asid(running, from, bytes, c->a[4]);
+}
+
+/* ---- HSM ---- */
+
+#define HSM_STARTED 0
+#define HSM_STOPPED 1
+#define HSM_STOP_PENDING 3
+#define HSM_SUSPENDED 4
+
+static void hart_start(struct call *c, struct vcpu *target)
+{
+	struct vm *vm = c->v->vm;
+	struct vcpu_record *r = target->r;
+
+	/* Two callers may start the same hart: one of them sees it stopped. */
+	lock_take(&vm->dev_lock);
+	if (estate_load(&r->state) != VCPU_STOPPED || __atomic_load_n(&target->hart_plus_1, __ATOMIC_ACQUIRE)) {
+		c->error = SBI_ERR_ALREADY_AVAILABLE;
+	} else {
+		txn_set(c->t, &r->pc, c->a[1]);
+		txn_set(c->t, &r->x[10], target->id);
+		txn_set(c->t, &r->x[11], c->a[2]);
+		txn_set(c->t, &r->vsatp, 0);
+		txn_set(c->t, &r->vsie, 0);
+		txn_set(c->t, &r->vsstatus, 2ull << 32);
+		txn_set(c->t, &r->vstimecmp, ~0ull);
+		txn_set(c->t, &r->hvip, 0);
+		txn_set(c->t, &r->sstatus, SSTATUS_SPP | 2ull << 32);
+		txn_set(c->t, &r->hstatus, HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP);
+		txn_set(c->t, &r->state, VCPU_RUNNABLE);
+		txn_set(c->t, &c->v->r->x[10], SBI_SUCCESS);
+		txn_set(c->t, &c->v->r->x[11], 0);
+		txn_set(c->t, &c->v->r->pc, c->v->r->pc + 4);
+		txn_commit(c->t);
+		c->no_return = true;
+	}
+	lock_release(&vm->dev_lock);
+	if (c->no_return)
+		sched_wake(target);
+}
+
+static void hart_stop(struct call *c)
+{
+	txn_set(c->t, &c->v->r->state, VCPU_STOPPED);
+	txn_commit(c->t);
+	c->hart->kicked = 1;
+	c->no_return = true;
+}
+
+static u64 hart_status(const struct vcpu *v)
+{
+	switch (estate_load(&v->r->state)) {
+	case VCPU_STOPPED:
+		return v->hart_plus_1 ? HSM_STOP_PENDING : HSM_STOPPED;
+	case VCPU_WAITING:
+		return estate_load(&v->r->suspend_resume_pc) ? HSM_SUSPENDED : HSM_STARTED;
+	default:
+		return HSM_STARTED;
+	}
+}
+
+/* Default retentive and non-retentive suspend (SBI 2.0, table of HSM hart suspend types). */
+#define SUSPEND_RETENTIVE 0u
+#define SUSPEND_NON_RETENTIVE 0x80000000u
+
+/* Stages that the caller waits, and goes on at `pc` with reset supervisor registers once something is pending. */
+static void stage_suspend_non_retentive(struct call *c, u64 pc, u64 opaque)
+{
+	struct vcpu_record *r = c->v->r;
+
+	vcpu_unload(c->hart);
+	txn_set(c->t, &r->pc, pc);
+	txn_set(c->t, &r->x[10], c->v->id);
+	txn_set(c->t, &r->x[11], opaque);
+	txn_set(c->t, &r->vsatp, 0);
+	txn_set(c->t, &r->vsstatus, 2ull << 32);
+	txn_set(c->t, &r->state, VCPU_WAITING);
+	txn_commit(c->t);
+	vcpu_load(c->hart, c->v);
+	c->hart->kicked = 1;
+	c->no_return = true;
+}
+
+static void hart_suspend(struct call *c)
+{
+	u32 type = (u32)c->a[0];
+
+	if (type == SUSPEND_RETENTIVE && c->a[0] == type) {
+		if (!(csr_read(vsip) & csr_read(vsie)))
+			txn_set(c->t, &c->v->r->state, VCPU_WAITING);
+		c->hart->kicked = 1;
+	} else if (type == SUSPEND_NON_RETENTIVE && c->a[0] == type) {
+		stage_suspend_non_retentive(c, c->a[1], c->a[2]);
+	} else {
+		c->error = SBI_ERR_INVALID_PARAM;
+	}
+}
+
+static void hsm(struct call *c)
+{
+	struct vcpu *target;
+
+	if (c->function == 1) {
+		hart_stop(c);
+		return;
+	}
+	if (c->function == 3) {
+		hart_suspend(c);
+		return;
+	}
+	if (c->function > 3) {
+		c->error = SBI_ERR_NOT_SUPPORTED;
+		return;
+	}
+	target = idmap_find(&c->v->vm->ids, c->a[0]);
+	if (!target)
+		c->error = SBI_ERR_INVALID_PARAM;
+	else if (c->function == 0)
+		hart_start(c, target);
+	else
+		c->value = hart_status(target);
+}
+
+/* ---- SRST ---- */
+
+static void srst(struct call *c)
+{
+	u32 type = (u32)c->a[0];
+	u32 reason = (u32)c->a[1];
+
+	if (c->function != 0) {
+		c->error = SBI_ERR_NOT_SUPPORTED;
+		return;
+	}
+	if (type > 2 || reason > 1) {
+		c->error = SBI_ERR_INVALID_PARAM;
+		return;
+	}
+	/* The guest waits at its ecall; should this life end before the VM does, the call is simply made again. */
+	vm_request_end(c->v->vm, reason == 1 ? VM_REASON_GUEST_FAILURE :
+				 type == 0   ? VM_REASON_POWEROFF :
+					       VM_REASON_REBOOT);
+	c->hart->kicked = 1;
+	c->no_return = true;
+}
+
+/* ---- DBCN ---- */
+
+#define DBCN_CHUNK 256u
+
+static void debug_console(struct call *c)
+{
+	struct vm *vm = c->v->vm;
+	char text[DBCN_CHUNK];
+	size_t bytes;
+
+	switch (c->function) {
+	case 0:
+		bytes = c->a[0] < DBCN_CHUNK ? c->a[0] : DBCN_CHUNK;
+		if (c->a[2] || guest_read(vm, GPA(c->a[1]), text, bytes)) {
+			c->error = SBI_ERR_INVALID_PARAM;
+			return;
+		}
+		break;
+	case 1:
+		/* Input goes to the UART only. */
+		c->value = 0;
+		return;
+	case 2:
+		text[0] = (char)c->a[0];
+		bytes = 1;
+		break;
+	default:
+		c->error = SBI_ERR_NOT_SUPPORTED;
+		return;
+	}
+	lock_take(&vm->dev_lock);
+	bytes = console_stage(vm, c->t, text, bytes);
+	txn_set(c->t, &c->v->r->x[10], SBI_SUCCESS);
+	txn_set(c->t, &c->v->r->x[11], c->function == 0 ? bytes : 0);
+	txn_set(c->t, &c->v->r->pc, c->v->r->pc + 4);
+	txn_commit(c->t);
+	lock_release(&vm->dev_lock);
+	c->no_return = true;
+}
+
+/* ---- SUSP ---- */
+
+static void system_suspend(struct call *c)
+{
+	struct vm *vm = c->v->vm;
+
+	if (c->function != 0) {
+		c->error = SBI_ERR_NOT_SUPPORTED;
+		return;
+	}
+	if ((u32)c->a[0] != 0) {
+		c->error = SBI_ERR_INVALID_PARAM;
+		return;
+	}
+	for (u32 n = 0; n < vm->config.vcpus; n++) {
+		if (&vm->vcpu[n] != c->v && estate_load(&vm->vcpu[n].r->state) != VCPU_STOPPED) {
+			c->error = SBI_ERR_DENIED;
+			return;
+		}
+	}
+	if (c->a[1] - GUEST_RAM_BASE >= vm->config.memory) {
+		c->error = SBI_ERR_INVALID_ADDRESS;
+		return;
+	}
+	stage_suspend_non_retentive(c, c->a[1], c->a[2]);
+}
+
+/* ---- Dispatch ---- */
+
+static const struct extension extensions[] = {
+	{SBI_EXT_BASE, base}, {SBI_EXT_TIME, set_timer}, {SBI_EXT_IPI, ipi},	       {SBI_EXT_RFENCE, rfence},
+	{SBI_EXT_HSM, hsm},   {SBI_EXT_SRST, srst},	 {SBI_EXT_DBCN, debug_console}, {SBI_EXT_SUSP, system_suspend},
+};
+
+static const struct extension *find_extension(u64 id)
+{
+	for (unsigned n = 0; n < ARRAY_SIZE(extensions); n++) {
+		if (extensions[n].id == id)
+			return &extensions[n];
+	}
+	return NULL;
+}
+
+void guest_sbi(struct hart *hart, struct vcpu *v)
+{
+	struct vcpu_record *r = v->r;
+	const struct extension *e = find_extension(r->x[17]);
+	struct call c = {
+		.hart = hart,
+		.v = v,
+		.t = arch_txn(),
+		.function = r->x[16],
+		.a = {r->x[10], r->x[11], r->x[12], r->x[13], r->x[14], r->x[15]},
+	};
+
+	if (e)
+		e->handle(&c);
+	else
+		c.error = SBI_ERR_NOT_SUPPORTED;
+	if (c.no_return)
+		return;
+	txn_set(c.t, &r->x[10], (u64)c.error);
+	txn_set(c.t, &r->x[11], c.value);
+	txn_set(c.t, &r->pc, r->pc + 4);
+	txn_commit(c.t);
+}

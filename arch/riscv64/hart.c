@@ -1,0 +1,258 @@
+/* Harts of this life: set-up, the loop outside of guests, kicks. */
+#include "arch/riscv64/hart.h"
+#include "arch/riscv64/csr.h"
+#include "arch/riscv64/firmware.h"
+#include "arch/riscv64/found.h"
+#include "arch/riscv64/paging.h"
+#include "arch/riscv64/vcpu_load.h"
+#include "core/arch.h"
+#include "core/control/control.h"
+#include "core/devices/backend.h"
+#include "core/devices/virtio.h"
+#include "core/estate/estate.h"
+#include "core/gstage/gstage.h"
+#include "core/lib/check.h"
+#include "core/lib/log.h"
+#include "core/survive/adopt.h"
+#include "core/survive/life.h"
+#include "core/vcpu/sched.h"
+#include "core/vm/vm.h"
+#include "drivers/drivers.h"
+#include "drivers/plic.h"
+
+struct hart harts[MAX_HARTS];
+unsigned hart_count;
+
+void hs_trap(void);
+void secondary_entry(void);
+
+u64 arch_time(void)
+{
+	u64 now;
+
+	__asm__ volatile("rdtime %0" : "=r"(now));
+	return now;
+}
+
+struct txn *arch_txn(void)
+{
+	struct hart *hart = this_hart();
+
+	txn_begin(&hart->txn, &hart->record->redo);
+	return &hart->txn;
+}
+
+void arch_beat(void)
+{
+	struct hart_record *r = this_hart()->record;
+
+	if (r)
+		estate_store(&r->beat, r->beat + 1);
+}
+
+void arch_kick(unsigned n)
+{
+	struct hart *hart = &harts[n];
+
+	__atomic_store_n(&hart->kicked, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&hart->where, __ATOMIC_SEQ_CST) != HART_IN_HS)
+		firmware_ipi(1ull << n);
+}
+
+void arch_gstage_fence(unsigned vmid, u64 set, gpa_t from, u64 bytes)
+{
+	struct hart *hart = this_hart();
+	u64 self = 1ull << hart->index;
+
+	if (set & self) {
+		if (bytes == 0 || bytes > 16 * PAGE_SIZE) {
+			hfence_gvma_all();
+		} else {
+			for (u64 at = ALIGN_DOWN(from.a, PAGE_SIZE); at < from.a + bytes; at += PAGE_SIZE)
+				hfence_gvma(at >> 2, vmid);
+		}
+		/* Combined entries of both stages are dropped by VS-stage fences only where the MMU splits them. */
+		hfence_vvma_all();
+	}
+	set &= ~self;
+	if (set)
+		firmware_hfence_gvma_vmid(set, bytes ? from.a : 0, bytes ? bytes : ~0ull, vmid);
+}
+
+void hart_init(struct hart *hart)
+{
+	const u64 guest_interrupts = IRQ_VSSI | IRQ_VSTI | IRQ_VSEI;
+
+	paging_load();
+	csr_write(stvec, (u64)(uintptr_t)hs_trap);
+	csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM);
+	csr_write(hideleg, guest_interrupts);
+	csr_write(hie, 0);
+	csr_write(hvip, 0);
+	csr_write(hgeie, 0);
+	csr_write(hcounteren, 7);
+	csr_write(henvcfg, HENVCFG_STCE | HENVCFG_CBCFE | (estate.machine.isa & MACHINE_ISA_ZICBOZ ? HENVCFG_CBZE : 0));
+	csr_write(hstatus, HSTATUS_VSXL_64);
+	csr_write(hgatp, 0);
+	hfence_gvma_all();
+	hfence_vvma_all();
+	csr_write(stimecmp, ~0ull);
+	csr_write(sie, IRQ_SSI | IRQ_STI | IRQ_SEI);
+	hart->timer = ~0ull;
+	hart->hgatp = 0;
+	hart->last_vcpu = NO_VCPU;
+	hart->where = HART_IN_HS;
+	hart->record->life = life_number();
+	hart->online = true;
+	sched_hart_online(hart->index);
+}
+
+void hart_secondary(struct hart *hart)
+{
+	u64 index;
+
+	paging_load();
+	index = found_collect(hart);
+	hart_init(hart);
+	adopt_vcpu_arrived(index);
+	hart_loop();
+}
+
+void hart_start_others(void)
+{
+	for (unsigned n = 0; n < hart_count; n++) {
+		struct hart *hart = &harts[n];
+		struct sbi_result r;
+
+		if (hart->online)
+			continue;
+		if (estate.machine.has_warden)
+			r = warden_call(WARDEN_COLLECT, hart->id, (u64)(uintptr_t)hart, 0, 0);
+		else
+			r = sbi_call(SBI_EXT_HSM, 0, hart->id, (u64)(uintptr_t)secondary_entry, (u64)(uintptr_t)hart, 0,
+				     0);
+		if (r.error)
+			log_line("hart %lu does not start: SBI error %ld", hart->id, r.error);
+	}
+}
+
+static void set_timer(struct hart *hart, u64 when)
+{
+	if (hart->timer == when)
+		return;
+	hart->timer = when;
+	csr_write(stimecmp, when);
+}
+
+/* Waits for an interrupt, if nobody has kicked this hart meanwhile. */
+static void wait_for_work(struct hart *hart, u64 next)
+{
+	set_timer(hart, next);
+	gstage_hart_idle(hart->index, true);
+	__atomic_store_n(&hart->where, HART_IN_WFI, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&hart->kicked, __ATOMIC_SEQ_CST)) {
+		estate_store(&hart->record->idle, 1);
+		__asm__ volatile("wfi" ::: "memory");
+		estate_store(&hart->record->idle, 0);
+	}
+	__atomic_store_n(&hart->where, HART_IN_HS, __ATOMIC_SEQ_CST);
+	gstage_hart_idle(hart->index, false);
+}
+
+/* Puts what is pending for the vCPU into the hart's virtual interrupt lines. */
+static void deliver(struct vcpu *v)
+{
+	struct vcpu_record *r = v->r;
+
+	if (estate_load(&r->fence)) {
+		estate_store(&r->fence, 0);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		hfence_vvma_all();
+		__asm__ volatile("fence.i" ::: "memory");
+	}
+	if (estate_load(&r->ipi)) {
+		/* First the line, then the word: a life that ends in between delivers twice, which a guest can bear. */
+		csr_set(hvip, IRQ_VSSI);
+		estate_store(&r->ipi, 0);
+	}
+	if (estate_load(&r->irq))
+		csr_set(hvip, IRQ_VSEI);
+	else
+		csr_clear(hvip, IRQ_VSEI);
+}
+
+void arch_vcpu_drop(void)
+{
+	struct hart *hart = this_hart();
+	struct vcpu *v = hart->current;
+
+	if (!v)
+		return;
+	vcpu_unload(hart);
+	sched_put(v, arch_vcpu_wake_time(v));
+}
+
+static void do_work(struct hart *hart)
+{
+	if (csr_read(sip) & IRQ_SEI)
+		host_plic_handle(hart->index);
+	drivers_poll();
+	control_poll(arch_txn());
+	for (unsigned n = 0; n < MAX_VMS; n++) {
+		if (vms[n] && virtio_work(vms[n], arch_txn()))
+			hart->kicked = 1;
+	}
+	vm_do_requests();
+}
+
+void hart_loop(void)
+{
+	struct hart *hart = this_hart();
+
+	for (;;) {
+		struct vcpu *v;
+		u64 next;
+
+		__atomic_store_n(&hart->kicked, 0, __ATOMIC_SEQ_CST);
+		csr_clear(sip, IRQ_SSI);
+		arch_beat();
+		gstage_quiescent(hart->index);
+		do_work(hart);
+		next = sched_timers(arch_time());
+		v = hart->current;
+		if (v && !sched_keep(hart->index, v)) {
+			arch_vcpu_drop();
+			v = NULL;
+		}
+		if (!v) {
+			v = sched_take(hart->index);
+			if (v)
+				vcpu_load(hart, v);
+		}
+		if (!v) {
+			wait_for_work(hart, next);
+			continue;
+		}
+		if (sched_contended(hart->index)) {
+			estate_store(&v->r->hstatus, v->r->hstatus | HSTATUS_VTW);
+			next = v->slice_end < next ? v->slice_end : next;
+		} else {
+			estate_store(&v->r->hstatus, v->r->hstatus & ~HSTATUS_VTW);
+		}
+		set_timer(hart, next);
+		deliver(v);
+		if (v->expected)
+			life_vcpu_back(v);
+		hart_resume_guest(hart);
+	}
+}
+
+void hart_resume_guest(struct hart *hart)
+{
+	__atomic_store_n(&hart->where, HART_IN_GUEST, __ATOMIC_SEQ_CST);
+	if (__builtin_expect(__atomic_load_n(&hart->kicked, __ATOMIC_SEQ_CST), 0)) {
+		__atomic_store_n(&hart->where, HART_IN_HS, __ATOMIC_RELAXED);
+		hart_loop();
+	}
+	guest_enter(hart->current->r);
+}

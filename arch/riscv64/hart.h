@@ -1,0 +1,79 @@
+/*
+ * A hart of this life. tp points to it whenever the hypervisor runs.
+ */
+#ifndef ARCH_HART_H
+#define ARCH_HART_H
+
+#include "abi/estate.h"
+#include "core/estate/txn.h"
+#include "core/vcpu/vcpu.h"
+
+enum hart_where {
+	HART_IN_HS = 0,
+	HART_IN_GUEST = 1,
+	HART_IN_WFI = 2,
+};
+
+struct hart {
+	/* Used by the assembler (offsets.c); `index` is first for arch_hart(). */
+	u32 index;
+	u32 reserved;
+	u64 stack;	     /* top of the hart's stack: every exit begins there */
+	u64 emergency_stack; /* for traps out of the hypervisor itself */
+	struct vcpu *current;
+	u64 fixup; /* where to go on if the instruction that reads guest memory faults; 0: such a fault ends the life */
+	u64 trap_t6; /* scratch of hs_trap */
+	u64 in_trap; /* a trap from HS-mode is being handled */
+	/* Shared with other harts: who wants this hart's attention sets kicked, then looks at where. */
+	u32 kicked;
+	u32 where; /* enum hart_where */
+	/* Private to the hart. */
+	u64 id; /* the hart id that firmware and device tree use */
+	struct hart_record *record;
+	struct txn txn;
+	u64 hgatp;	  /* what is in the CSR */
+	u64 last_vcpu;	  /* whose VS-stage translations may be in the TLB: record index, or NO_VCPU */
+	u64 timer;	  /* what is in stimecmp */
+	u64 lazy_stamp;	  /* see lazy.c */
+	u64 entered_at;	  /* ticks */
+	bool online;
+};
+
+extern struct hart harts[MAX_HARTS];
+extern unsigned hart_count;
+
+static inline struct hart *this_hart(void)
+{
+	struct hart *hart;
+
+	__asm__("mv %0, tp" : "=r"(hart));
+	return hart;
+}
+
+/* Sets up the calling hart: CSRs, page table, trap vector. Interrupts stay off. */
+void hart_init(struct hart *hart);
+
+/* Brings the other harts of the machine to hart_secondary. */
+void hart_start_others(void);
+
+/* The loop of a hart outside of guests. Any exit that has more to do than to return ends here. */
+_Noreturn void hart_loop(void);
+
+/* Enters the guest of hart->current; does not return (entry.S). */
+_Noreturn void guest_enter(struct vcpu_record *record);
+
+/*
+ * Goes back into the guest if nothing else wants the hart, else to the hart loop. The end of every exit handler.
+ */
+_Noreturn void hart_resume_guest(struct hart *hart);
+
+/* Called by entry.S with everything of the guest in its record. */
+_Noreturn void exit_handle(struct vcpu *v, u64 scause);
+
+/* Called by entry.S for a trap out of HS-mode itself; returns to hart->fixup or not at all. */
+void hypervisor_trap(u64 scause, u64 sepc, u64 stval, const u64 *x);
+
+/* Where other harts enter: secondary entry of start.S ends here. */
+_Noreturn void hart_secondary(struct hart *hart);
+
+#endif

@@ -1,0 +1,30 @@
+/* Offsets of structures for the assembler: compiled to text, from which the build makes offsets.h. */
+#include "abi/estate.h"
+#include "abi/image.h"
+#include "arch/riscv64/hart.h"
+#include "arch/riscv64/slot.h"
+
+#define DEFINE(name, value) __asm__ volatile("\n->" #name " %0" ::"i"((u64)(value)))
+
+void offsets(void);
+void offsets(void)
+{
+#define X(n, name) DEFINE(VCPU_X_##name, offsetof(struct vcpu_record, x[n]));
+	VCPU_GPRS(X)
+#undef X
+#define X(field, reset, what) DEFINE(VCPU_##field, offsetof(struct vcpu_record, field));
+	VCPU_TRAP_CSRS(X)
+#undef X
+	DEFINE(VCPU_HART, offsetof(struct vcpu_record, volatile_hart));
+	DEFINE(VCPU_fcsr, offsetof(struct vcpu_record, fcsr));
+	DEFINE(VCPU_F, offsetof(struct vcpu_record, f));
+	DEFINE(VCPU_V, offsetof(struct vcpu_record, v));
+	DEFINE(HART_STACK, offsetof(struct hart, stack));
+	DEFINE(HART_EMERGENCY_STACK, offsetof(struct hart, emergency_stack));
+	DEFINE(HART_TRAP_T6, offsetof(struct hart, trap_t6));
+	DEFINE(HART_CURRENT, offsetof(struct hart, current));
+	DEFINE(HART_SIZE, sizeof(struct hart));
+	DEFINE(SLOT_STACK_TOP_0, SLOT_STACKS + SLOT_STACK_STRIDE);
+	DEFINE(SLOT_STACK_STRIDE_, SLOT_STACK_STRIDE);
+	DEFINE(IMAGE_HEIR_ENTRY_, IMAGE_HEIR_ENTRY);
+}

@@ -1,0 +1,78 @@
+/*
+ * Start of the image: header, entry of a first life, entry of an heir, entry of further harts.
+ *
+ * The image is linked at 0 and runs wherever its slot is. Before the first C function it applies its own relocations,
+ * which is only right from a pristine copy: every life starts from one.
+ */
+#include "gen/offsets.h"
+
+	.option norelax
+	.section .text.header, "ax"
+	.globl	image_start
+image_start:
+	j	first_entry
+	.balign	8
+	.8byte	0x200000		/* text_offset */
+	.8byte	header_memory_size	/* linux_size */
+	.8byte	0			/* flags */
+	.4byte	2			/* version 0.2 */
+	.4byte	0
+	.8byte	0
+	.8byte	0x5643534952		/* "RISCV" */
+	.4byte	0x05435352		/* "RSC\x05" */
+	.4byte	0
+	.8byte	0x4556494c54554f	/* IMAGE_OUTLIVE_MAGIC */
+	.4byte	1			/* IMAGE_HEADER_VERSION */
+	.4byte	1			/* ESTATE_VERSION */
+	.8byte	header_file_size
+	.8byte	header_memory_size
+	.8byte	0, 0			/* build id: filled by the build */
+	.8byte	0, 0
+	.org	image_start + IMAGE_HEIR_ENTRY_
+	/* a0 = hart id, a1 = estate */
+	li	a2, 1
+	j	common_entry
+first_entry:
+	/* a0 = hart id, a1 = device tree */
+	li	a2, 0
+common_entry:
+	csrw	sie, zero
+	csrw	satp, zero
+	lla	t0, hang
+	csrw	stvec, t0
+	lla	s0, image_start
+	/* R_RISCV_RELATIVE (3): *(base + offset) = base + addend. The build refuses any other kind. */
+	lla	t0, image_rela
+	lla	t1, image_rela_end
+1:	bgeu	t0, t1, 2f
+	ld	t2, 0(t0)
+	ld	t3, 16(t0)
+	add	t2, t2, s0
+	add	t3, t3, s0
+	sd	t3, 0(t2)
+	addi	t0, t0, 24
+	j	1b
+2:	lla	t0, image_file_end
+	lla	t1, image_end
+3:	sd	zero, 0(t0)
+	addi	t0, t0, 8
+	bltu	t0, t1, 3b
+	fence.i
+	lla	tp, harts
+	li	t0, SLOT_STACK_TOP_0
+	add	sp, s0, t0
+	mv	a3, s0
+	call	boot_start
+hang:	wfi
+	j	hang
+
+	/* Further harts: a0 = hart id, a1 = struct hart. From SBI HSM or from the warden. */
+	.balign	4
+	.globl	secondary_entry
+secondary_entry:
+	csrw	sie, zero
+	mv	tp, a1
+	ld	sp, HART_STACK(tp)
+	mv	a0, a1
+	call	hart_secondary
+	j	hang

@@ -1,0 +1,223 @@
+/* Exits of guests, and traps of the hypervisor itself. */
+#include "arch/riscv64/csr.h"
+#include "arch/riscv64/decode.h"
+#include "arch/riscv64/firmware.h"
+#include "arch/riscv64/guest.h"
+#include "arch/riscv64/slot.h"
+#include "arch/riscv64/vcpu_load.h"
+#include "core/devices/mmio.h"
+#include "core/lib/check.h"
+#include "core/lib/errno.h"
+#include "core/lib/log.h"
+#include "core/lib/string.h"
+#include "core/memory/backing.h"
+
+#define INSTRUCTION_WFI 0x10500073u
+
+void guest_give_up(struct hart *hart, struct vcpu *v, enum vcpu_park_reason reason, const char *text)
+{
+	log_line("%s: vCPU %lu stops: %s (pc 0x%lx)", v->vm->config.name, v->id, text, v->r->pc);
+	estate_store(&v->r->park_reason, reason);
+	estate_store(&v->r->state, VCPU_PARKED);
+	vm_request_end(v->vm, reason == PARK_MEMORY ? VM_REASON_MEMORY :
+			      reason == PARK_TABLES ? VM_REASON_TABLES :
+						      VM_REASON_UNHANDLED);
+	hart->kicked = 1;
+}
+
+void guest_inject(struct hart *hart, struct vcpu *v, u64 cause, u64 value)
+{
+	struct vcpu_record *r = v->r;
+	struct txn *t = arch_txn();
+	u64 status;
+
+	/* The registers to change live in the hart, where no transaction reaches: so they go to the record and back. */
+	vcpu_unload(hart);
+	status = r->vsstatus & ~(SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_SIE);
+	status |= r->sstatus & SSTATUS_SPP;
+	if (r->vsstatus & SSTATUS_SIE)
+		status |= SSTATUS_SPIE;
+	txn_set(t, &r->vsstatus, status);
+	txn_set(t, &r->vsepc, r->pc);
+	txn_set(t, &r->vscause, cause);
+	txn_set(t, &r->vstval, value);
+	txn_set(t, &r->sstatus, r->sstatus | SSTATUS_SPP);
+	txn_set(t, &r->hstatus, r->hstatus | HSTATUS_SPVP);
+	txn_set(t, &r->pc, r->vstvec & ~3ull);
+	txn_commit(t);
+	vcpu_load(hart, v);
+}
+
+/* The leaf that a fault at `at` gets: 2 MiB blocks of the backing, as large as the extent and both alignments allow. */
+static int map_ram(struct vcpu *v, gpa_t at)
+{
+	struct vm *vm = v->vm;
+	gpa_t block = GPA(ALIGN_DOWN(at.a, BLOCK_SIZE));
+	hpa_t host;
+	u64 run;
+	int error = backing_touch(vm, at);
+
+	if (error)
+		return error;
+	error = backing_lookup(vm, block, &host, &run);
+	if (error)
+		return error;
+	return gstage_map(&vm->gstage, at, 1, host, GSTAGE_ALL);
+}
+
+struct access {
+	struct mmio_instruction instruction;
+};
+
+/* Stages what the instruction does beside the access: its destination register and the pc. */
+static void finish_access(struct vcpu *v, struct txn *t, u64 value, void *cookie)
+{
+	const struct mmio_instruction *m = cookie;
+
+	if (!m->write && m->reg != 0) {
+		if (m->sign && m->bytes < 8) {
+			unsigned shift = 64 - 8 * m->bytes;
+
+			value = (u64)((s64)(value << shift) >> shift);
+		}
+		txn_set(t, &v->r->x[m->reg], value);
+	}
+	txn_set(t, &v->r->pc, v->r->pc + m->length);
+}
+
+static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stval, u64 cause)
+{
+	struct mmio_instruction m;
+	u32 instruction;
+	u64 value = 0;
+	int error;
+
+	/* A fault here means that the guest changed its tables meanwhile: it goes back and faults again, or not. */
+	if (fetch_instruction(v->r->pc, &instruction))
+		return;
+	if (cause == CAUSE_FETCH_GUEST_PAGE || decode_mmio(instruction, &m) ||
+	    m.write != (cause == CAUSE_STORE_GUEST_PAGE)) {
+		error = -EFAULT;
+	} else {
+		if (m.write && m.reg)
+			value = v->r->x[m.reg];
+		error = mmio_access(v, arch_txn(), at, m.bytes, m.write, &value, finish_access, &m);
+	}
+	if (error)
+		guest_inject(hart, v,
+			     cause == CAUSE_FETCH_GUEST_PAGE ? CAUSE_FETCH_ACCESS :
+			     cause == CAUSE_LOAD_GUEST_PAGE  ? CAUSE_LOAD_ACCESS :
+							       CAUSE_STORE_ACCESS,
+			     stval);
+}
+
+void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
+{
+	u64 stval = csr_read(stval);
+	gpa_t at = GPA(csr_read(htval) << 2 | (stval & 3));
+
+	if (at.a - GUEST_RAM_BASE < v->vm->config.memory) {
+		switch (map_ram(v, at)) {
+		case 0:
+			return;
+		case -ENOMEM:
+			guest_give_up(hart, v, PARK_MEMORY, "no page for its tables");
+			return;
+		default:
+			guest_give_up(hart, v, PARK_TABLES, "its tables contradict its memory");
+			return;
+		}
+	}
+	if (cause == CAUSE_FETCH_GUEST_PAGE)
+		guest_inject(hart, v, CAUSE_FETCH_ACCESS, stval);
+	else
+		emulate_access(hart, v, at, stval, cause);
+}
+
+/* An instruction that VS-mode may not execute: wfi while others wait for the hart, or an unknown CSR. */
+static void virtual_instruction(struct hart *hart, struct vcpu *v)
+{
+	u32 instruction = (u32)csr_read(stval);
+	struct txn *t = arch_txn();
+
+	if (!instruction && fetch_instruction(v->r->pc, &instruction))
+		return;
+	if (instruction != INSTRUCTION_WFI || !(v->r->sstatus & SSTATUS_SPP)) {
+		guest_inject(hart, v, CAUSE_ILLEGAL, instruction);
+		return;
+	}
+	txn_set(t, &v->r->pc, v->r->pc + 4);
+	/* Anything that is pending and enabled ends a wfi, whether or not interrupts are on. */
+	if (!(csr_read(vsip) & csr_read(vsie)))
+		txn_set(t, &v->r->state, VCPU_WAITING);
+	txn_commit(t);
+	hart->kicked = 1;
+}
+
+static void illegal_instruction(struct hart *hart, struct vcpu *v)
+{
+	if (!(v->r->sstatus & SSTATUS_FS) && (csr_read(vsstatus) & SSTATUS_FS))
+		lazy_load(hart, v);
+	else
+		guest_inject(hart, v, CAUSE_ILLEGAL, csr_read(stval));
+}
+
+void exit_handle(struct vcpu *v, u64 scause)
+{
+	struct hart *hart = this_hart();
+
+	__atomic_store_n(&hart->where, HART_IN_HS, __ATOMIC_RELAXED);
+	estate_store(&hart->record->beat, hart->record->beat + 1);
+	estate_store(&v->r->exits, v->r->exits + 1);
+	if (scause & SCAUSE_INTERRUPT)
+		hart_loop();
+	switch (scause) {
+	case CAUSE_ECALL_VS:
+		guest_sbi(hart, v);
+		break;
+	case CAUSE_FETCH_GUEST_PAGE:
+	case CAUSE_LOAD_GUEST_PAGE:
+	case CAUSE_STORE_GUEST_PAGE:
+		guest_page_fault(hart, v, scause);
+		break;
+	case CAUSE_VIRTUAL_INSTRUCTION:
+		virtual_instruction(hart, v);
+		break;
+	case CAUSE_ILLEGAL:
+		illegal_instruction(hart, v);
+		break;
+	case CAUSE_FETCH_ACCESS:
+	case CAUSE_LOAD_ACCESS:
+	case CAUSE_STORE_ACCESS:
+		guest_inject(hart, v, scause, csr_read(stval));
+		break;
+	default:
+		log_line("%s: vCPU %lu: exit with cause %lu, value 0x%lx", v->vm->config.name, v->id, scause,
+			 csr_read(stval));
+		guest_give_up(hart, v, PARK_UNHANDLED, "an exit that nothing handles");
+		break;
+	}
+	hart_resume_guest(hart);
+}
+
+void hypervisor_trap(u64 scause, u64 sepc, u64 stval, const u64 *x)
+{
+	struct hart *hart = this_hart();
+	u64 base = slot_base();
+	bool stack = stval - (hart->stack - SLOT_STACK_STRIDE + SLOT_EMERGENCY) < SLOT_STACK_GUARD;
+	char text[200];
+
+	if (hart->fixup && !(scause & SCAUSE_INTERRUPT)) {
+		csr_write(sepc, hart->fixup);
+		hart->fixup = 0;
+		return;
+	}
+	if (hart->in_trap)
+		warden_call(WARDEN_CRASH, LIFE_TRAP_LOOP, 0, 0, 0);
+	hart->in_trap = 1;
+	format(text, sizeof(text), "hart %u: trap %lu at +0x%lx, value 0x%lx, ra +0x%lx, sp 0x%lx", hart->index, scause,
+	       sepc - base, stval, x[1] - base, x[2]);
+	log_last_words();
+	log_line("%s%s", stack ? "stack overflow: " : "", text);
+	arch_life_end(stack ? LIFE_STACK : LIFE_TRAP, text);
+}

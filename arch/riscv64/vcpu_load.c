@@ -1,0 +1,170 @@
+/* Loading and unloading of vCPUs; see vcpu_load.h. */
+#include "arch/riscv64/vcpu_load.h"
+#include "arch/riscv64/csr.h"
+#include "core/lib/check.h"
+#include "core/lib/string.h"
+#include "core/vm/vm.h"
+
+void fp_save(struct vcpu_record *r);
+void fp_load(const struct vcpu_record *r);
+
+#define HEDELEG                                                                                                        \
+	(1ull << CAUSE_FETCH_MISALIGNED | 1ull << CAUSE_BREAKPOINT | 1ull << CAUSE_LOAD_MISALIGNED |                   \
+	 1ull << CAUSE_STORE_MISALIGNED | 1ull << CAUSE_ECALL_U | 1ull << CAUSE_FETCH_PAGE |                           \
+	 1ull << CAUSE_LOAD_PAGE | 1ull << CAUSE_STORE_PAGE)
+
+/*
+ * While the unit is off its instructions are illegal, and we must see that; while it is on, illegal instructions are
+ * the guest's own business.
+ */
+static void delegate_illegal(bool delegate)
+{
+	csr_write(hedeleg, HEDELEG | (delegate ? 1ull << CAUSE_ILLEGAL : 0));
+}
+
+static void save_switch_registers(struct vcpu_record *r)
+{
+#define X(field, csr, reset, what) estate_store(&r->field, csr_read(csr));
+	VCPU_SWITCH_CSRS(X)
+#undef X
+}
+
+static void load_switch_registers(const struct vcpu_record *r)
+{
+#define X(field, csr, reset, what) csr_write(csr, r->field);
+	VCPU_SWITCH_CSRS(X)
+#undef X
+}
+
+static void set_fs(struct vcpu_record *r, u64 fs)
+{
+	estate_store(&r->sstatus, (r->sstatus & ~SSTATUS_FS) | fs);
+}
+
+void vcpu_load(struct hart *hart, struct vcpu *v)
+{
+	struct vcpu_record *r = v->r;
+	u64 hgatp = (u64)v->vm->gstage.format->mode << 60 | (u64)v->vm->gstage.vmid << 44 |
+		    (u64)(uintptr_t)v->vm->gstage.root >> 12;
+
+	ASSERT(!hart->current);
+	__atomic_fetch_or(&v->vm->gstage.harts, 1ull << hart->index, __ATOMIC_SEQ_CST);
+	load_switch_registers(r);
+	if (hart->hgatp != hgatp) {
+		csr_write(hgatp, hgatp);
+		hart->hgatp = hgatp;
+	}
+	csr_write(htimedelta, v->vm->s->guest_offset);
+	/* vCPUs of one VM share its VMID, so what another one, or this one long ago, left in the TLB is not ours. */
+	if (hart->last_vcpu != v->index || v->r->last_hart != hart->index)
+		hfence_vvma_all();
+	hart->last_vcpu = v->index;
+	estate_store(&r->last_hart, hart->index);
+	if (hart->record->lazy == v->index && v->lazy_hart == hart->index + 1) {
+		delegate_illegal(true);
+	} else {
+		set_fs(r, 0);
+		delegate_illegal(false);
+	}
+	estate_store(&r->volatile_hart, (u64)(uintptr_t)hart);
+	estate_store(&hart->record->vcpu, v->index);
+	hart->current = v;
+	hart->entered_at = arch_time();
+}
+
+/* Saves floating point if the guest changed it since it was loaded. */
+static void lazy_save(struct vcpu_record *r)
+{
+	if ((r->sstatus & SSTATUS_FS) != SSTATUS_FS)
+		return;
+	csr_set(sstatus, SSTATUS_FS);
+	fp_save(r);
+	csr_clear(sstatus, SSTATUS_FS);
+	set_fs(r, SSTATUS_FS_CLEAN);
+}
+
+void vcpu_unload(struct hart *hart)
+{
+	struct vcpu *v = hart->current;
+
+	save_switch_registers(v->r);
+	/* From here on the guest's timer is the record's; the one in the hart must not fire for the next. */
+	lazy_save(v->r);
+	estate_store(&hart->record->vcpu, NO_VCPU);
+	estate_store(&v->r->run_ticks, v->r->run_ticks + (arch_time() - hart->entered_at));
+	hart->current = NULL;
+}
+
+void vcpu_collect(struct hart *hart)
+{
+	u64 index = hart->record->vcpu;
+	struct vcpu_record *r = estate_vcpu(index);
+
+	save_switch_registers(r);
+	if (hart->record->lazy == index)
+		lazy_save(r);
+	estate_store(&hart->record->vcpu, NO_VCPU);
+	estate_store(&hart->record->lazy, NO_VCPU);
+}
+
+void lazy_load(struct hart *hart, struct vcpu *v)
+{
+	/* Until the record says whose the registers are, they are nobody's: the heir must not save half of them. */
+	estate_store(&hart->record->lazy, NO_VCPU);
+	csr_set(sstatus, SSTATUS_FS);
+	fp_load(v->r);
+	csr_clear(sstatus, SSTATUS_FS);
+	set_fs(v->r, SSTATUS_FS_CLEAN);
+	estate_store(&hart->record->lazy, v->index);
+	v->lazy_hart = hart->index + 1;
+	delegate_illegal(true);
+}
+
+void vcpu_reset_registers(struct vcpu_record *r)
+{
+	for (unsigned n = 0; n < 32; n++) {
+		estate_store(&r->x[n], 0);
+		estate_store(&r->f[n], 0);
+	}
+	estate_store(&r->fcsr, 0);
+#define X(field, reset, what) estate_store(&r->field, reset);
+	VCPU_TRAP_CSRS(X)
+#undef X
+#define X(field, csr, reset, what) estate_store(&r->field, reset);
+	VCPU_SWITCH_CSRS(X)
+#undef X
+	/* Supervisor mode of the guest; HS's own bits. */
+	estate_store(&r->hstatus, HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP);
+	estate_store(&r->sstatus, SSTATUS_SPP | (2ull << 32));
+	estate_store(&r->vsstatus, 2ull << 32);
+	estate_store(&r->scounteren, 7);
+}
+
+void arch_vcpu_reset(struct vcpu *v, u64 pc, u64 a1)
+{
+	struct vcpu_record *r = v->r;
+
+	vcpu_reset_registers(r);
+	estate_store(&r->pc, pc);
+	estate_store(&r->x[10], r->id);
+	estate_store(&r->x[11], a1);
+	v->lazy_hart = 0;
+}
+
+u64 arch_vcpu_wake_time(const struct vcpu *v)
+{
+	u64 offset = v->vm->s->guest_offset;
+	u64 when = v->r->vstimecmp;
+
+	/* The guest compares with time + htimedelta. */
+	if (when == ~0ull || when < offset)
+		return when == ~0ull ? when : 0;
+	return when - offset;
+}
+
+bool arch_vcpu_valid(const struct vcpu_record *r)
+{
+	const u64 hstatus_known = HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP | HSTATUS_VTW | HSTATUS_GVA;
+
+	return !(r->hstatus & ~hstatus_known) && (r->hstatus & HSTATUS_SPV) && !(r->sstatus & SSTATUS_SIE);
+}

@@ -1,0 +1,184 @@
+/* Adoption of the estate by an heir; see adopt.h. */
+#include "core/survive/adopt.h"
+#include "core/devices/plic.h"
+#include "core/devices/uart.h"
+#include "core/devices/virtio.h"
+#include "core/estate/cold.h"
+#include "core/estate/estate.h"
+#include "core/estate/txn.h"
+#include "core/lib/check.h"
+#include "core/lib/errno.h"
+#include "core/lib/log.h"
+#include "core/lib/string.h"
+#include "core/memory/backing.h"
+#include "core/survive/life.h"
+#include "core/vcpu/sched.h"
+#include "core/vm/vm.h"
+
+void adopt_redo(void)
+{
+	for (unsigned n = 0; n < MAX_HARTS; n++) {
+		if (txn_recover(&estate.harts[n].redo))
+			log_line("hart record %u: its transaction is damaged and was dropped", n);
+	}
+}
+
+/* True if the configuration is one that this life can go on with. */
+static bool config_valid(const struct vm_config *c)
+{
+	if (strnlen(c->name, sizeof(c->name)) == sizeof(c->name) ||
+	    strnlen(c->cmdline, sizeof(c->cmdline)) == sizeof(c->cmdline))
+		return false;
+	return c->vcpus >= 1 && c->vcpus <= MAX_VCPU_ID && backing_valid(c);
+}
+
+static void refuse(unsigned index, const char *why)
+{
+	struct vm_state *s = &estate_vm(index)->state;
+
+	log_line("VM %u is lost: %s", index, why);
+	estate_store(&s->reason, VM_REASON_RECORD);
+	estate_store(&s->run_state, VM_CRASHED);
+	vms[index] = NULL;
+}
+
+/* No two VMs have the same host memory. */
+static bool memory_is_its_own(unsigned index, const struct vm_config *c)
+{
+	for (unsigned n = 0; n < index; n++) {
+		if (!vms[n])
+			continue;
+		for (u32 i = 0; i < c->extent_count; i++) {
+			for (u32 k = 0; k < vms[n]->config.extent_count; k++) {
+				const struct vm_extent *a = &c->extents[i];
+				const struct vm_extent *b = &vms[n]->config.extents[k];
+
+				if (ranges_overlap(a->hpa, a->size, b->hpa, b->size))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+static bool vcpus_are_its_own(unsigned index, u64 first, u64 count)
+{
+	if (first >= estate.vcpu_count || count > estate.vcpu_count - first)
+		return false;
+	for (unsigned n = 0; n < index; n++) {
+		if (vms[n] && ranges_overlap(first, count, vms[n]->s->first_vcpu, vms[n]->config.vcpus))
+			return false;
+	}
+	return true;
+}
+
+static bool devices_valid(const struct vm *vm)
+{
+	for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++) {
+		if (vm->dev[slot] && !virtio_valid(vm, slot))
+			return false;
+	}
+	return plic_valid(vm) && uart_valid(vm);
+}
+
+static void adopt_vm(unsigned index)
+{
+	struct vm_state *s = &estate_vm(index)->state;
+	struct vm_config config;
+	int error;
+
+	if (cold_read(estate_vm(index)->config, COLD_VM, &config, sizeof(config)) || !config_valid(&config)) {
+		refuse(index, "its configuration record is damaged");
+		return;
+	}
+	if (s->run_state > VM_STARTING || s->reason > VM_REASON_LOAD) {
+		refuse(index, "its state is damaged");
+		return;
+	}
+	if (!memory_is_its_own(index, &config) || !vcpus_are_its_own(index, s->first_vcpu, config.vcpus)) {
+		refuse(index, "its records name what belongs to another");
+		return;
+	}
+	error = vm_create(index, &config, s->first_vcpu);
+	if (error)
+		refuse(index, error == -EINVAL ? "a vCPU record is damaged" : "it cannot be set up");
+	else if (!devices_valid(vms[index]))
+		refuse(index, "a device record is damaged");
+}
+
+/* Marks the vCPUs that wait in harts of the dead life. */
+static void find_away(void)
+{
+	for (unsigned n = 0; n < MAX_HARTS; n++) {
+		u64 index = estate.harts[n].vcpu;
+		struct vcpu_record *r = index < estate.vcpu_count ? estate_vcpu(index) : NULL;
+		struct vm *vm = r && r->vm < MAX_VMS ? vms[r->vm] : NULL;
+
+		if (vm && index - vm->s->first_vcpu < vm->config.vcpus)
+			vm->vcpu[index - vm->s->first_vcpu].away = 1;
+	}
+}
+
+void adopt_vms(void)
+{
+	u64 adopted = 0, lost = 0, vcpus = 0;
+
+	for (unsigned n = 0; n < MAX_VMS; n++) {
+		if (estate_vm(n)->state.run_state == VM_UNUSED)
+			continue;
+		adopt_vm(n);
+		if (vms[n])
+			adopted++;
+		else
+			lost++;
+	}
+	find_away();
+	for (unsigned n = 0; n < MAX_VMS; n++) {
+		if (!vms[n] || vms[n]->s->run_state != VM_RUNNING)
+			continue;
+		for (u32 i = 0; i < vms[n]->config.vcpus; i++) {
+			struct vcpu *v = &vms[n]->vcpu[i];
+
+			/* One that waited looks again at what is pending, which may have been on its way. */
+			if (v->r->state == VCPU_WAITING)
+				estate_store(&v->r->state, VCPU_RUNNABLE);
+			estate_store(&v->r->fence, 1);
+			v->expected = v->r->state == VCPU_RUNNABLE;
+			vcpus += v->expected;
+		}
+	}
+	life_adopted(adopted, lost, vcpus);
+}
+
+void adopt_vcpu_arrived(u64 index)
+{
+	struct vcpu_record *r = index < estate.vcpu_count ? estate_vcpu(index) : NULL;
+	struct vm *vm = r && r->vm < MAX_VMS ? vms[r->vm] : NULL;
+	struct vcpu *v;
+
+	if (!vm || index - vm->s->first_vcpu >= vm->config.vcpus)
+		return;
+	v = &vm->vcpu[index - vm->s->first_vcpu];
+	__atomic_store_n(&v->away, 0, __ATOMIC_SEQ_CST);
+	sched_wake(v);
+}
+
+void adopt_resume(void)
+{
+	for (unsigned n = 0; n < MAX_VMS; n++) {
+		struct vm *vm = vms[n];
+
+		if (!vm)
+			continue;
+		lock_take(&vm->dev_lock);
+		plic_update(vm);
+		lock_release(&vm->dev_lock);
+		for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++) {
+			if (vm->dev[slot])
+				virtio_resume(vm, slot);
+		}
+		for (u32 i = 0; i < vm->config.vcpus; i++)
+			sched_wake(&vm->vcpu[i]);
+	}
+	vm_look_for_starting();
+}

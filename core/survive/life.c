@@ -1,0 +1,112 @@
+/* The history of lives; see life.h. */
+#include "core/survive/life.h"
+#include "core/arch.h"
+#include "core/estate/estate.h"
+#include "core/lib/log.h"
+#include "core/lib/string.h"
+
+static struct life_record *mine;
+static struct life_record *before;
+static u64 expected; /* vCPUs that have not run yet in this life */
+
+u64 life_number(void)
+{
+	return mine ? mine->number : 0;
+}
+
+const struct life_record *life_before(void)
+{
+	return before;
+}
+
+const char *life_cause_text(u64 cause)
+{
+	static const char *const texts[] = {
+		[LIFE_RUNNING] = "running", [LIFE_PANIC] = "panic",	[LIFE_TRAP] = "trap",
+		[LIFE_HANG] = "hang",	    [LIFE_TRAP_LOOP] = "trap loop", [LIFE_STACK] = "stack overflow",
+		[LIFE_UPDATE] = "update",   [LIFE_POWEROFF] = "power-off",  [LIFE_ADOPTION] = "adoption",
+	};
+
+	return cause < ARRAY_SIZE(texts) ? texts[cause] : "unknown";
+}
+
+static u64 ticks_to_us(u64 ticks)
+{
+	return ticks * 1000000 / estate.machine.timebase;
+}
+
+/* What the warden wrote between the stop and our entry. */
+static void complete_before(u64 entered)
+{
+	struct warden_record *w = estate.warden;
+	u64 hart = w->hart < MAX_HARTS ? w->hart : 0;
+	u64 size = w->text_size < sizeof(w->text) ? w->text_size : sizeof(w->text) - 1;
+
+	before->t_heir = entered;
+	if (!w->valid) {
+		before->cause = LIFE_ADOPTION;
+		return;
+	}
+	before->cause = w->cause;
+	before->crash_hart = w->hart;
+	before->crash_value = estate.harts[hart].found.stval;
+	before->crash_pc = estate.harts[hart].found.pc - before->slot;
+	before->t_fault = w->t_fault;
+	before->t_stopped = w->t_stopped;
+	memset(before->text, 0, sizeof(before->text));
+	memcpy(before->text, w->text, size);
+	for (u64 i = 0; i < size; i++) {
+		if (before->text[i] < ' ' || before->text[i] > '~')
+			before->text[i] = before->text[i] ? '?' : 0;
+	}
+	estate_store(&w->valid, 0);
+}
+
+void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 window[4])
+{
+	u64 number;
+
+	before = heir ? estate_newest_life() : NULL;
+	if (before)
+		complete_before(entered);
+	number = before ? before->number + 1 : 1;
+	mine = estate_life(number);
+	*mine = (struct life_record){.slot = slot, .boot_hart = boot_hart, .t_start = entered};
+	if (window) {
+		mine->entry_begin = window[0];
+		mine->entry_swapped = window[1];
+		mine->entry_moved = window[2];
+		mine->entry_saved = window[3];
+	}
+	estate_store(&mine->number, number);
+}
+
+static void recovery_complete(u64 now)
+{
+	before->t_last_guest = now;
+	log_line("life %lu: %lu VMs go on, %lu lost; guests back after %lu us (stop %lu, heir %lu, adoption %lu us)",
+		 mine->number, before->vms_adopted, before->vms_lost, ticks_to_us(now - before->t_fault),
+		 ticks_to_us(before->t_stopped - before->t_fault), ticks_to_us(before->t_heir - before->t_stopped),
+		 ticks_to_us(before->t_adopted - before->t_heir));
+}
+
+void life_adopted(u64 vms, u64 lost, u64 vcpus)
+{
+	before->vms_adopted = vms;
+	before->vms_lost = lost;
+	before->t_adopted = arch_time();
+	expected = vcpus;
+	if (!vcpus)
+		recovery_complete(before->t_adopted);
+}
+
+void life_vcpu_back(struct vcpu *v)
+{
+	u64 now = arch_time();
+
+	v->expected = 0;
+	if (!before->t_first_guest)
+		before->t_first_guest = now;
+	if (__atomic_sub_fetch(&expected, 1, __ATOMIC_SEQ_CST) == 0)
+		recovery_complete(now);
+}

@@ -1,0 +1,31 @@
+/*
+ * This life: its record in the history, and the end of the one before it.
+ */
+#ifndef CORE_SURVIVE_LIFE_H
+#define CORE_SURVIVE_LIFE_H
+
+#include "abi/estate.h"
+#include "core/vcpu/vcpu.h"
+
+/* Number of this life, 1 for the first. */
+u64 life_number(void);
+
+/*
+ * Begins the record of this life. An heir first completes the record of the life before it with what the warden says of
+ * its end. `entered`: ticks. `window`: the four labels of the trap entry (struct life_record), or NULL.
+ */
+void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 window[4]);
+
+/* The record of the life before this one; NULL for the first. */
+const struct life_record *life_before(void);
+
+/* The estate is adopted: so many VMs go on, so many are lost, so many vCPUs have to come back to complete the recovery. */
+void life_adopted(u64 vms, u64 lost, u64 vcpus);
+
+/* The vCPU is about to run in this life for the first time (v->expected). Records when the recovery is complete. */
+void life_vcpu_back(struct vcpu *v);
+
+/* For people: "panic", "hang", ... */
+const char *life_cause_text(u64 cause);
+
+#endif

@@ -1,0 +1,266 @@
+/* The scheduler's queue, sleepers and kicks; see sched.h. One lock, short sections. */
+#include "core/vcpu/sched.h"
+#include "core/arch.h"
+#include "core/lib/check.h"
+#include "core/lib/lock.h"
+#include "core/vm/vm.h"
+
+static struct lock lock;
+static struct vcpu *head, *tail; /* run queue */
+static struct vcpu *sleepers;	 /* unordered */
+static u64 next_wake = ~0ull;	 /* no sleeper is due before; read without the lock */
+static u64 slice_ticks;
+static u64 online;    /* bit n: hart n takes vCPUs */
+static u64 idle;      /* bit n: found nothing to run */
+static u64 contended; /* bit n: knows that others wait (its slices are timed, wfi leaves the guest) */
+static u64 waiting;   /* OR of the affinities in the queue; read without the lock */
+
+void sched_init(u64 timebase)
+{
+	slice_ticks = timebase * SCHED_SLICE_US / 1000000;
+}
+
+void sched_hart_online(unsigned hart)
+{
+	__atomic_fetch_or(&online, 1ull << hart, __ATOMIC_SEQ_CST);
+}
+
+static u64 affinity(const struct vcpu *v)
+{
+	u64 mask = v->r->affinity & online;
+
+	/* A mask that names none of the harts that came up binds to nothing. */
+	return mask ? mask : online;
+}
+
+static bool pending(const struct vcpu *v)
+{
+	return estate_load(&v->r->ipi) || estate_load(&v->r->irq);
+}
+
+static void enqueue(struct vcpu *v)
+{
+	v->queued = 1;
+	v->next = NULL;
+	if (tail)
+		tail->next = v;
+	else
+		head = v;
+	tail = v;
+	waiting |= affinity(v);
+}
+
+static void recompute_waiting(void)
+{
+	u64 mask = 0;
+
+	for (struct vcpu *v = head; v; v = v->next)
+		mask |= affinity(v);
+	waiting = mask;
+}
+
+static void dequeue(struct vcpu *v, struct vcpu *before)
+{
+	if (before)
+		before->next = v->next;
+	else
+		head = v->next;
+	if (tail == v)
+		tail = before;
+	v->queued = 0;
+	recompute_waiting();
+}
+
+static void sleep_end(struct vcpu *v)
+{
+	if (!v->asleep)
+		return;
+	for (struct vcpu **p = &sleepers; *p; p = &(*p)->next) {
+		if (*p == v) {
+			*p = v->next;
+			break;
+		}
+	}
+	v->asleep = 0;
+}
+
+/* Harts to kick for a newly queued vCPU: one that is idle, else all that do not know yet that somebody waits. */
+static u64 harts_for(struct vcpu *v)
+{
+	u64 mask = affinity(v);
+	u64 free = mask & idle;
+
+	if (free) {
+		u64 last = 1ull << (v->r->last_hart & 63);
+		u64 one = free & last ? last : free & -free;
+
+		idle &= ~one;
+		return one;
+	}
+	mask &= ~contended;
+	contended |= mask;
+	return mask;
+}
+
+/* Queues `v` if it would run. Returns the harts to kick once the lock is free. */
+static u64 look(struct vcpu *v)
+{
+	u64 state = estate_load(&v->r->state);
+
+	if (v->hart_plus_1 || v->queued || v->away || v->vm->s->run_state != VM_RUNNING)
+		return 0;
+	if (state == VCPU_WAITING && pending(v)) {
+		estate_store(&v->r->state, VCPU_RUNNABLE);
+		state = VCPU_RUNNABLE;
+	}
+	if (state != VCPU_RUNNABLE)
+		return 0;
+	sleep_end(v);
+	enqueue(v);
+	return harts_for(v);
+}
+
+static void kick(u64 mask)
+{
+	for (; mask; mask &= mask - 1)
+		arch_kick((unsigned)__builtin_ctzll(mask));
+}
+
+void sched_wake(struct vcpu *v)
+{
+	u64 mask;
+
+	lock_take(&lock);
+	mask = look(v);
+	lock_release(&lock);
+	kick(mask);
+}
+
+bool sched_contended(unsigned hart)
+{
+	return __atomic_load_n(&waiting, __ATOMIC_RELAXED) >> hart & 1;
+}
+
+bool sched_keep(unsigned hart, const struct vcpu *v)
+{
+	if (v->removed || estate_load(&v->r->state) != VCPU_RUNNABLE || v->vm->s->run_state != VM_RUNNING)
+		return false;
+	return !sched_contended(hart) || arch_time() < v->slice_end;
+}
+
+void sched_put(struct vcpu *v, u64 wake_at)
+{
+	u64 mask;
+
+	lock_take(&lock);
+	__atomic_store_n(&v->hart_plus_1, 0, __ATOMIC_RELEASE);
+	mask = look(v);
+	if (!v->queued && estate_load(&v->r->state) == VCPU_WAITING && v->vm->s->run_state == VM_RUNNING) {
+		v->asleep = 1;
+		v->wake_at = wake_at;
+		v->next = sleepers;
+		sleepers = v;
+		if (wake_at < next_wake)
+			next_wake = wake_at;
+	}
+	lock_release(&lock);
+	kick(mask);
+}
+
+struct vcpu *sched_take(unsigned hart)
+{
+	u64 bit = 1ull << hart;
+	struct vcpu *before = NULL;
+	struct vcpu *v;
+
+	lock_take(&lock);
+	for (v = head; v && !(affinity(v) & bit); v = v->next)
+		before = v;
+	if (v) {
+		dequeue(v, before);
+		v->slice_end = arch_time() + slice_ticks;
+		__atomic_store_n(&v->hart_plus_1, hart + 1, __ATOMIC_SEQ_CST);
+		idle &= ~bit;
+	} else {
+		idle |= bit;
+	}
+	contended = waiting & bit ? contended | bit : contended & ~bit;
+	lock_release(&lock);
+	return v;
+}
+
+void sched_remove(struct vcpu *v)
+{
+	struct vcpu *before = NULL;
+	u32 on;
+
+	lock_take(&lock);
+	v->removed = 1;
+	sleep_end(v);
+	if (v->queued) {
+		struct vcpu *q = head;
+
+		for (; q != v; q = q->next)
+			before = q;
+		dequeue(v, before);
+	}
+	lock_release(&lock);
+	while ((on = __atomic_load_n(&v->hart_plus_1, __ATOMIC_ACQUIRE)) != 0) {
+		arch_kick(on - 1);
+		arch_beat();
+		for (unsigned n = 0; n < 1000 && __atomic_load_n(&v->hart_plus_1, __ATOMIC_ACQUIRE); n++)
+			arch_relax();
+	}
+	v->removed = 0;
+}
+
+u64 sched_timers(u64 now)
+{
+	u64 next = __atomic_load_n(&next_wake, __ATOMIC_RELAXED);
+	u64 mask = 0;
+	struct vcpu *due = NULL;
+
+	if (now < next)
+		return next;
+	lock_take(&lock);
+	next = ~0ull;
+	for (struct vcpu **p = &sleepers; *p;) {
+		struct vcpu *v = *p;
+
+		if (v->wake_at <= now) {
+			*p = v->next;
+			v->asleep = 0;
+			v->next = due;
+			due = v;
+			continue;
+		}
+		if (v->wake_at < next)
+			next = v->wake_at;
+		p = &v->next;
+	}
+	next_wake = next;
+	while (due) {
+		struct vcpu *v = due;
+
+		due = v->next;
+		if (estate_load(&v->r->state) == VCPU_WAITING)
+			estate_store(&v->r->state, VCPU_RUNNABLE);
+		mask |= look(v);
+	}
+	lock_release(&lock);
+	kick(mask);
+	return next;
+}
+
+void vcpu_notify(struct vcpu *v)
+{
+	u32 on = __atomic_load_n(&v->hart_plus_1, __ATOMIC_SEQ_CST);
+
+	if (on)
+		arch_kick(on - 1);
+	else
+		sched_wake(v);
+	/* It may have been leaving its hart just then, before it could see what is pending. */
+	if (on && !__atomic_load_n(&v->hart_plus_1, __ATOMIC_SEQ_CST))
+		sched_wake(v);
+}
