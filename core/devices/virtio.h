@@ -5,11 +5,19 @@
  * chain is checked on a copy; a device whose driver breaks the rules sets DEVICE_NEEDS_RESET and stops serving, nothing
  * else.
  *
- * Crash safety: a queue's only word that counts is `done` in the estate: available entries completed. Completion of
- * entry d writes the used element (invisible), then commits done = d + 1 together with the interrupt status, then
- * writes used->idx. An heir writes used->idx = done and takes all entries from `done` on as not begun: a block request
- * is then made twice with the same data before the guest has seen it complete, a packet may be lost or sent twice, as
- * networks do, console bytes count with the transaction that completes them. Requests of a queue complete in order.
+ * Crash safety: a queue's only word that counts is `done` in the estate: available entries completed. To complete some
+ * entries is, in this order and under dev_lock,
+ *   1. to write into their buffers, and their used elements: the driver does not look at either yet
+ *   2. to commit done + count, with what else of the estate these entries change
+ *   3. to write used->idx = done
+ *   4. to look whether the driver wants an interrupt, and to commit that
+ * An heir writes used->idx = done, raises an interrupt, as it cannot know about step 4 (one too many does no harm: the
+ * driver looks and finds nothing), and takes all entries from `done` on as not begun. So what happens twice is what a
+ * device does before step 2; each kind's file says why that does no harm. Entries of a queue complete in order, because
+ * one number says which are done.
+ *
+ * A request that the host's device still has when a life dies goes on without it. The heir's drivers must have reset that
+ * device, or waited for it, before a guest runs: otherwise a write of the dead life could land on top of a later one.
  */
 #ifndef CORE_DEVICES_VIRTIO_H
 #define CORE_DEVICES_VIRTIO_H
@@ -27,13 +35,27 @@ struct vdev;
  */
 int virtio_create(struct vm *vm, unsigned slot);
 
-/* Device reset as the driver sees it: all words of the slot to their reset values. dev_lock held or VM stopped. */
+/*
+ * Device reset as the driver sees it: all words of the slot to their reset values. VM stopped. What the host's devices
+ * have under way is forgotten, but they may still write into the VM's memory until virtio_quiet says that they don't.
+ */
 void virtio_reset(struct vm *vm, unsigned slot);
 
-/* For an heir: true if it may go on with these words; bounds of queues are checked again at each use. */
+/*
+ * True if no device of the host reads or writes memory for this VM. A VM that was stopped stays so until this is true
+ * before it is started again, saved, or its memory reused; meanwhile the harts' loops (drivers_poll) get there.
+ */
+bool virtio_quiet(const struct vm *vm);
+
+/*
+ * For an heir, after virtio_create: true if it may go on with these words; bounds of queues are checked again at each use.
+ */
 bool virtio_valid(const struct vm *vm, unsigned slot);
 
-/* For an heir, after everything is set up: publishes `done`, takes up all requests again, restores the interrupt line. */
+/*
+ * For an heir, after everything is set up and transactions are recovered, before the VM runs: publishes `done`, restores
+ * the interrupt line (plic_update follows), and leaves all requests to virtio_work to take up again.
+ */
 void virtio_resume(struct vm *vm, unsigned slot);
 
 /*
