@@ -327,5 +327,8 @@ void uart_resume(struct vm *vm)
 {
 	const struct txn nothing = { .redo = NULL, .count = 0 };
 
+	lock_take(&vm->dev_lock);
 	plic_restore_line(vm, GUEST_UART_IRQ, uart_cause(&vm->s->uart, &nothing) != IIR_NONE);
+	plic_update(vm);
+	lock_release(&vm->dev_lock);
 }

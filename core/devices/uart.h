@@ -15,7 +15,7 @@ void uart_reset(struct vm *vm);
 /* True if an heir may go on with these words. */
 bool uart_valid(const struct vm *vm);
 
-/* For an heir: makes the interrupt line agree with the registers. */
+/* For an heir, before the VM runs: makes the interrupt line agree with the registers. Takes dev_lock. */
 void uart_resume(struct vm *vm);
 
 #endif

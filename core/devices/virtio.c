@@ -514,6 +514,7 @@ void virtio_resume(struct vm *vm, unsigned slot)
 
 	if (!d)
 		return;
+	lock_take(&vm->dev_lock);
 	status = estate_load(&d->s->interrupt_status);
 	for (unsigned n = 0; n < d->kind->queues; n++) {
 		vring_rewind(&d->ring[n]);
@@ -526,5 +527,7 @@ void virtio_resume(struct vm *vm, unsigned slot)
 	}
 	estate_store(&d->s->interrupt_status, status);
 	plic_restore_line(vm, GUEST_VIRTIO_IRQ(slot), status != 0);
+	plic_update(vm);
+	lock_release(&vm->dev_lock);
 	vdev_mark(d);
 }

@@ -54,7 +54,7 @@ bool virtio_valid(const struct vm *vm, unsigned slot);
 
 /*
  * For an heir, after everything is set up and transactions are recovered, before the VM runs: publishes `done`, restores
- * the interrupt line (plic_update follows), and leaves all requests to virtio_work to take up again.
+ * the interrupt line, and leaves all requests to virtio_work to take up again. Takes dev_lock.
  */
 void virtio_resume(struct vm *vm, unsigned slot);
 
