@@ -142,11 +142,19 @@ static void say_hello(bool heir)
 static void report_for_duty(void)
 {
 	const struct machine_record *m = &estate.machine;
+	bool recover = m->crash_policy == CRASH_RECOVER;
+	struct sbi_result r;
 
 	if (!m->has_warden)
 		return;
-	warden_call(WARDEN_READY, (u64)(uintptr_t)secondary_entry, m->crash_limit, m->crash_window, m->crash_policy);
-	warden_call(WARDEN_WATCHDOG, m->watchdog_ms, 0, 0, 0);
+	/* Any other policy is "recover" with no crash allowed; what follows recovery is a reset. */
+	r = warden_call(WARDEN_READY, (u64)(uintptr_t)secondary_entry, recover ? m->crash_limit : 0, m->crash_window,
+			recover ? CRASH_RESET : m->crash_policy);
+	if (r.error)
+		panic("the warden does not take our report for duty: SBI error %ld", r.error);
+	r = warden_call(WARDEN_WATCHDOG, m->watchdog_ms, 0, 0, 0);
+	if (r.error)
+		log_line("no watchdog: SBI error %ld", r.error);
 }
 
 /* On the stack that belongs to the hart. */

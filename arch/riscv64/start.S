@@ -7,13 +7,18 @@
 #include "gen/offsets.h"
 
 	.option norelax
-	.section .text.header, "ax"
-	.globl	image_start
+	/*
+	 * The header comes in parts, between which the linker script puts the sizes: a size written here would become a
+	 * relocation, as if it were an address.
+	 */
+	.section .text.header.0, "ax"
+	.globl	image_start, heir_entry
 image_start:
 	j	first_entry
 	.balign	8
 	.8byte	0x200000		/* text_offset */
-	.8byte	header_memory_size	/* linux_size */
+	/* linux_size */
+	.section .text.header.1, "ax"
 	.8byte	0			/* flags */
 	.4byte	2			/* version 0.2 */
 	.4byte	0
@@ -24,12 +29,12 @@ image_start:
 	.8byte	0x4556494c54554f	/* IMAGE_OUTLIVE_MAGIC */
 	.4byte	1			/* IMAGE_HEADER_VERSION */
 	.4byte	1			/* ESTATE_VERSION */
-	.8byte	header_file_size
-	.8byte	header_memory_size
+	/* file_size, memory_size */
+	.section .text.header.2, "ax"
 	.8byte	0, 0			/* build id: filled by the build */
 	.8byte	0, 0
-	.org	image_start + IMAGE_HEIR_ENTRY_
-	/* a0 = hart id, a1 = estate */
+	/* Byte IMAGE_HEIR_ENTRY: a0 = hart id, a1 = estate */
+heir_entry:
 	li	a2, 1
 	j	common_entry
 first_entry:

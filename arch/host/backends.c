@@ -1,0 +1,17 @@
+/* A machine without devices. A test that has some defines these itself, in place of ours. */
+#include "core/devices/backend.h"
+
+__attribute__((weak)) struct blk_backend *blk_backends[BLK_BACKENDS_MAX];
+__attribute__((weak)) struct net_backend *net_backend;
+__attribute__((weak)) struct stream_backend *control_stream;
+
+/* Bytes that tests can expect: 0, 1, 2, ... */
+__attribute__((weak)) void entropy_read(void *to, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		((u8 *)to)[i] = (u8)i;
+}
+
+__attribute__((weak)) void drivers_poll(void)
+{
+}

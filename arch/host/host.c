@@ -1,0 +1,270 @@
+/* The fake machine: RAM, harts, lives and their ends. */
+#include "arch/host/host.h"
+#include "core/arch.h"
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+HOST_KEEP struct host *host;
+_Thread_local unsigned host_hart;
+
+/* The life that the calling thread is in. */
+static _Thread_local struct {
+	jmp_buf end;
+	bool alive;
+	u64 stores;
+	u64 die_before;
+} life;
+
+static _Noreturn void fail(const char *what)
+{
+	(void)fprintf(stderr, "host: %s\n", what);
+	abort();
+}
+
+/* ---- The pristine image ---- */
+
+#ifdef UNDER_FUZZER
+
+static void image_save(void)
+{
+}
+
+void host_next_life(void)
+{
+}
+
+#else
+
+/* The program's static variables: the linker's names for both ends of them, and of those that are kept. */
+extern u64 __data_start[], _end[]; /* NOLINT(bugprone-reserved-identifier) */
+extern u8 __start_host_keep[], __stop_host_keep[]; /* NOLINT(bugprone-reserved-identifier) */
+
+HOST_KEEP static u8 *image;
+HOST_KEEP static size_t image_size;
+
+/* Byte by byte and not instrumented: this steps over the sanitizer's red zones between variables. */
+__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void image_copy(u8 *to, const u8 *from,
+												  size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		((volatile u8 *)to)[i] = from[i];
+}
+
+static void image_save(void)
+{
+	if (image)
+		return;
+	image_size = (size_t)((u8 *)_end - (u8 *)__data_start);
+	image = mmap(NULL, image_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (image == MAP_FAILED)
+		fail("no memory for the image");
+	image_copy(image, (u8 *)__data_start, image_size);
+}
+
+void host_next_life(void)
+{
+	u8 *data = (u8 *)__data_start;
+	size_t kept = (size_t)(__start_host_keep - data), behind = (size_t)(__stop_host_keep - data);
+
+	image_copy(data, image, kept);
+	image_copy(data + behind, image + behind, image_size - behind);
+	host_hart = 0;
+	host->on_fence = NULL;
+	host->on_kick = NULL;
+	host->on_serial = NULL;
+	memset(host->current, 0, sizeof(host->current));
+}
+
+#endif
+
+/* ---- RAM ---- */
+
+/* Reserves twice the alignment and gives back what is too much, so that 1 GiB pages of a guest can be tested. */
+static u64 map_ram(u64 size)
+{
+	u64 room = size + GIB(1), at, from;
+	void *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		fail("no address space for RAM");
+	at = (u64)(uintptr_t)p;
+	from = ALIGN_UP(at, GIB(1));
+	if (from > at)
+		munmap(p, from - at);
+	munmap((void *)(uintptr_t)(from + size), at + room - (from + size));
+	return from;
+}
+
+void host_start(u64 ram_size, unsigned harts)
+{
+	if (host && host->ram)
+		munmap((void *)(uintptr_t)host->ram, host->ram_size);
+	if (!host) {
+		/* Not among the variables, and kept apart from what the sanitizers count. */
+		host = mmap(NULL, sizeof(*host), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (host == MAP_FAILED)
+			fail("no memory");
+	}
+	image_save();
+	memset(host, 0, sizeof(*host));
+	host->ram_size = ALIGN_UP(ram_size, BLOCK_SIZE);
+	host->ram = map_ram(host->ram_size);
+	host->harts = harts;
+	host->now = 1000000;
+	host_next_life();
+	for (unsigned n = 0; n < LAYOUT_SLOTS; n++)
+		memset((void *)(uintptr_t)(host->ram + LAYOUT_SLOT_OFFSET(n)), 0xa5, KIB(64));
+	memset((void *)(uintptr_t)(host->ram + LAYOUT_ESTATE_OFFSET), 0xa5, KIB(512));
+}
+
+static void *ram_at(hpa_t at, u64 bytes)
+{
+	if (at.a % bytes || at.a < host->ram || at.a - host->ram >= host->ram_size)
+		fail("a window to what is no RAM, or not aligned");
+	return (void *)(uintptr_t)at.a;
+}
+
+#define WINDOWS 3
+#define WINDOW_BLOCK 2
+static _Thread_local bool window_open[WINDOWS];
+
+static void *open_window(unsigned which, hpa_t at, u64 bytes)
+{
+	if (which >= WINDOWS)
+		fail("a hart has no such window");
+	window_open[which] = true;
+	return ram_at(at, bytes);
+}
+
+static void close_window(unsigned which)
+{
+	if (which >= WINDOWS || !window_open[which])
+		fail("a window is closed that is not open");
+	window_open[which] = false;
+}
+
+void *arch_window(unsigned which, hpa_t page)
+{
+	if (which >= WINDOW_BLOCK)
+		fail("a hart has no such window");
+	return open_window(which, page, PAGE_SIZE);
+}
+
+void arch_window_close(unsigned which)
+{
+	close_window(which);
+}
+
+void *arch_window_block(hpa_t block)
+{
+	return open_window(WINDOW_BLOCK, block, BLOCK_SIZE);
+}
+
+void arch_window_block_close(void)
+{
+	close_window(WINDOW_BLOCK);
+}
+
+void arch_zero(void *at, size_t bytes)
+{
+	if ((uintptr_t)at % 64 || bytes % 64)
+		fail("arch_zero: not aligned");
+	memset(at, 0, bytes);
+}
+
+/* ---- Lives ---- */
+
+void host_be_hart(unsigned hart)
+{
+	host_hart = hart;
+}
+
+enum host_end host_live(void (*f)(void *), void *context, u64 die_before)
+{
+	/* setjmp returns twice: what is used behind it must not live in registers. */
+	volatile int end;
+
+	life.stores = 0;
+	life.die_before = die_before;
+	life.alive = true;
+	memset(window_open, 0, sizeof(window_open));
+	end = setjmp(life.end);
+	if (!end)
+		f(context);
+	life.alive = false;
+	return (enum host_end)end;
+}
+
+u64 host_stores(void)
+{
+	return life.stores;
+}
+
+static _Noreturn void end_life(enum host_end end)
+{
+	if (!life.alive)
+		fail(host->text[0] ? host->text : "a life has ended outside of host_live");
+	longjmp(life.end, (int)end);
+}
+
+void arch_estate_point(void)
+{
+	if (!life.alive)
+		return;
+	if (life.stores + 1 == life.die_before)
+		end_life(HOST_DIED);
+	life.stores++;
+}
+
+void arch_life_end(enum life_cause cause, const char *text)
+{
+	host->cause = cause;
+	(void)snprintf(host->text, sizeof(host->text), "%s", text);
+	end_life(HOST_ENDED);
+}
+
+void arch_machine_off(bool reset)
+{
+	end_life(reset ? HOST_RESET : HOST_OFF);
+}
+
+/* ---- What core asks of the machine ---- */
+
+u64 arch_time(void)
+{
+	return __atomic_fetch_add(&host->now, __atomic_load_n(&host->time_step, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
+void arch_kick(unsigned hart)
+{
+	__atomic_fetch_add(&host->kicks[hart], 1, __ATOMIC_RELAXED);
+	if (host->on_kick)
+		host->on_kick(hart);
+}
+
+void arch_beat(void)
+{
+	__atomic_fetch_add(&host->beats, 1, __ATOMIC_RELAXED);
+}
+
+void arch_gstage_fence(unsigned vmid, u64 harts, gpa_t from, u64 bytes)
+{
+	__atomic_fetch_add(&host->fences, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&host->fence_vmid, vmid, __ATOMIC_RELAXED);
+	__atomic_store_n(&host->fence_harts, harts, __ATOMIC_RELAXED);
+	__atomic_store_n(&host->fence_from, from.a, __ATOMIC_RELAXED);
+	__atomic_store_n(&host->fence_bytes, bytes, __ATOMIC_RELAXED);
+	if (host->on_fence)
+		host->on_fence(vmid, harts, from, bytes);
+}
+
+void arch_serial_write(const char *text, size_t bytes)
+{
+	if (host->on_serial)
+		host->on_serial(text, bytes);
+	else if (getenv("HOST_SERIAL"))
+		(void)fwrite(text, 1, bytes, stderr);
+}
