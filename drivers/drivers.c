@@ -82,7 +82,7 @@ void drivers_poll(void)
 		arch_kick(arch_hart());
 }
 
-/* Copies the machine's virtio windows, by descending address. */
+/* Copies the machine's virtio windows, by ascending address. */
 static void collect(void)
 {
 	const struct machine_record *m = &estate.machine;
@@ -95,7 +95,7 @@ static void collect(void)
 
 		if (!m->virtio[i].base || m->virtio[i].size < WINDOW_MIN)
 			continue;
-		for (; at && devices[at - 1].base < m->virtio[i].base; at--)
+		for (; at && devices[at - 1].base > m->virtio[i].base; at--)
 			devices[at] = devices[at - 1];
 		devices[at] = (struct virtio_device){ .base = m->virtio[i].base, .irq = m->virtio_irq[i] };
 		device_count++;

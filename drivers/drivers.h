@@ -19,9 +19,9 @@ struct virtio_device;
  * Sets up blk_backends[], net_backend, control_stream and the source of entropy. Devices that fail are left out, with a
  * line in the log. May take a second for each device that does not come out of its reset: before the watchdog is on.
  *
- * Numbering: the host file's disk n is the n-th block device on QEMU's command line. QEMU's virt machine gives its
- * virtio-mmio slots from the highest address down (seen with 7.2, and tested by tests/machine/driver.sh), so devices of a kind
- * are numbered by descending address.
+ * Devices of a kind are numbered by ascending address: disk n of the host file is the n-th block device. On QEMU's virt
+ * machine that is the order of the command line only if each device is given its slot (bus=virtio-mmio-bus.N, N counting
+ * up): left to itself, QEMU fills the slots from the highest address down (seen with 7.2; tests/machine/driver.sh checks).
  */
 void drivers_init(void);
 

@@ -24,21 +24,25 @@ for n in range(3):
             disk.write(sector.to_bytes(8, "little") + bytes(503) + bytes([65 + n]))
 END
 
-# The devices of a kind are numbered as they stand here, whatever stands between them. Disk 0 is so slow that requests are
+# run LOG WAIT SLOTS MORE...: SLOTS are the slots of the devices in the order of their lines. Disk 0 is so slow that requests are
 # under way whenever a life ends.
 run() {
-	timeout -k 5 90 qemu-system-riscv64 -M virt -m 256 -nographic -monitor none -serial "file:$1" \
+	local log=$1 wait=$2 bus=()
+	for slot in $3; do
+		bus+=(",bus=virtio-mmio-bus.$slot")
+	done
+	timeout -k 5 90 qemu-system-riscv64 -M virt -m 256 -nographic -monitor none -serial "file:$log" \
 		-kernel "$TMP/driver.elf" \
-		-drive "file=$TMP/disk0,format=raw,if=none,id=d0,throttling.iops-total=${IOPS:-2000}" \
+		-drive "file=$TMP/disk0,format=raw,if=none,id=d0,throttling.iops-total=2000" \
 		-drive "file=$TMP/disk1,format=raw,if=none,id=d1" \
 		-drive "file=$TMP/disk2,format=raw,if=none,id=d2,readonly=on" \
-		-device virtio-blk-device,drive=d0 \
-		-device virtio-serial-device,max_ports=1 -device virtconsole,chardev=ctl \
-		-chardev "socket,id=ctl,path=$TMP/ctl,server=on,wait=$2" \
-		-device virtio-blk-device,drive=d1 \
-		-netdev user,id=n0,restrict=on -device virtio-net-device,netdev=n0,mac=52:54:00:12:34:99 \
-		-device virtio-rng-device \
-		-device virtio-blk-device,drive=d2 "${@:3}" </dev/null
+		-chardev "socket,id=ctl,path=$TMP/ctl,server=on,wait=$wait" -netdev user,id=n0,restrict=on \
+		-device "virtio-blk-device,drive=d0${bus[0]-}" \
+		-device "virtio-serial-device,max_ports=1${bus[1]-}" -device virtconsole,chardev=ctl \
+		-device "virtio-blk-device,drive=d1${bus[2]-}" \
+		-device "virtio-net-device,netdev=n0,mac=52:54:00:12:34:99${bus[3]-}" \
+		-device "virtio-rng-device${bus[4]-}" \
+		-device "virtio-blk-device,drive=d2${bus[5]-}" "${@:4}" </dev/null
 }
 
 verdict() {
@@ -49,10 +53,13 @@ verdict() {
 python3 tests/machine/driver/peer.py "$TMP/ctl" &
 peer=$!
 trap 'kill $peer 2>/dev/null || true' EXIT
-run "$TMP/log" on -global virtio-mmio.force-legacy=false
+run "$TMP/log" on '0 1 2 3 5 7' -global virtio-mmio.force-legacy=false
 verdict "$TMP/log"
 wait $peer
 
-run "$TMP/legacy" off -global virtio-mmio.force-legacy=true
+run "$TMP/order" off '' -global virtio-mmio.force-legacy=false
+verdict "$TMP/order"
+
+run "$TMP/legacy" off '' -global virtio-mmio.force-legacy=true
 verdict "$TMP/legacy" >/dev/null
 grep 'force-legacy=false' "$TMP/legacy"
