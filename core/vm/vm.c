@@ -366,6 +366,8 @@ static void end(struct vm *vm, enum vm_stop_reason reason)
 /* A host for one VM ends with it. */
 static void off_when_idle(void)
 {
+	bool any = false;
+
 	if (!(estate.machine.pack_flags & PACK_FLAG_EXIT_WHEN_IDLE))
 		return;
 	for (unsigned n = 0; n < MAX_VMS; n++) {
@@ -374,7 +376,10 @@ static void off_when_idle(void)
 		/* What it said last is still on its way to the operator. */
 		if (vms[n] && estate_load(&vms[n]->console->sent) != estate_load(&vms[n]->console->head))
 			return;
+		any = any || (vms[n] && vms[n]->s->boots);
 	}
+	if (!any)
+		return;
 	log_line("no VM is left: the machine goes off");
 	arch_machine_off(false);
 }
