@@ -18,7 +18,7 @@ static _Thread_local struct {
 	u64 die_before;
 } life;
 
-static _Noreturn void fail(const char *what)
+_Noreturn void host_fail(const char *what)
 {
 	(void)fprintf(stderr, "host: %s\n", what);
 	abort();
@@ -39,15 +39,15 @@ void host_next_life(void)
 #else
 
 /* The program's static variables: the linker's names for both ends of them, and of those that are kept. */
-extern u64 __data_start[], _end[]; /* NOLINT(bugprone-reserved-identifier) */
+extern u64 __data_start[], _end[];		   /* NOLINT(bugprone-reserved-identifier) */
 extern u8 __start_host_keep[], __stop_host_keep[]; /* NOLINT(bugprone-reserved-identifier) */
 
 HOST_KEEP static u8 *image;
 HOST_KEEP static size_t image_size;
 
 /* Byte by byte and not instrumented: this steps over the sanitizer's red zones between variables. */
-__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void image_copy(u8 *to, const u8 *from,
-												  size_t bytes)
+__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void
+image_copy(u8 *to, const u8 *from, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++)
 		((volatile u8 *)to)[i] = from[i];
@@ -60,7 +60,7 @@ static void image_save(void)
 	image_size = (size_t)((u8 *)_end - (u8 *)__data_start);
 	image = mmap(NULL, image_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (image == MAP_FAILED)
-		fail("no memory for the image");
+		host_fail("no memory for the image");
 	image_copy(image, (u8 *)__data_start, image_size);
 }
 
@@ -86,10 +86,11 @@ void host_next_life(void)
 static u64 map_ram(u64 size)
 {
 	u64 room = size + GIB(1), at, from;
-	void *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p =
+		mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
-		fail("no address space for RAM");
+		host_fail("no address space for RAM");
 	at = (u64)(uintptr_t)p;
 	from = ALIGN_UP(at, GIB(1));
 	if (from > at)
@@ -106,7 +107,7 @@ void host_start(u64 ram_size, unsigned harts)
 		/* Not among the variables, and kept apart from what the sanitizers count. */
 		host = mmap(NULL, sizeof(*host), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (host == MAP_FAILED)
-			fail("no memory");
+			host_fail("no memory");
 	}
 	image_save();
 	memset(host, 0, sizeof(*host));
@@ -123,18 +124,18 @@ void host_start(u64 ram_size, unsigned harts)
 static void *ram_at(hpa_t at, u64 bytes)
 {
 	if (at.a % bytes || at.a < host->ram || at.a - host->ram >= host->ram_size)
-		fail("a window to what is no RAM, or not aligned");
+		host_fail("a window to what is no RAM, or not aligned");
 	return (void *)(uintptr_t)at.a;
 }
 
-#define WINDOWS 3
+#define WINDOWS	     3
 #define WINDOW_BLOCK 2
 static _Thread_local bool window_open[WINDOWS];
 
 static void *open_window(unsigned which, hpa_t at, u64 bytes)
 {
 	if (which >= WINDOWS)
-		fail("a hart has no such window");
+		host_fail("a hart has no such window");
 	window_open[which] = true;
 	return ram_at(at, bytes);
 }
@@ -142,14 +143,14 @@ static void *open_window(unsigned which, hpa_t at, u64 bytes)
 static void close_window(unsigned which)
 {
 	if (which >= WINDOWS || !window_open[which])
-		fail("a window is closed that is not open");
+		host_fail("a window is closed that is not open");
 	window_open[which] = false;
 }
 
 void *arch_window(unsigned which, hpa_t page)
 {
 	if (which >= WINDOW_BLOCK)
-		fail("a hart has no such window");
+		host_fail("a hart has no such window");
 	return open_window(which, page, PAGE_SIZE);
 }
 
@@ -171,7 +172,7 @@ void arch_window_block_close(void)
 void arch_zero(void *at, size_t bytes)
 {
 	if ((uintptr_t)at % 64 || bytes % 64)
-		fail("arch_zero: not aligned");
+		host_fail("arch_zero: not aligned");
 	memset(at, 0, bytes);
 }
 
@@ -206,7 +207,7 @@ u64 host_stores(void)
 static _Noreturn void end_life(enum host_end end)
 {
 	if (!life.alive)
-		fail(host->text[0] ? host->text : "a life has ended outside of host_live");
+		host_fail(host->text[0] ? host->text : "a life has ended outside of host_live");
 	longjmp(life.end, (int)end);
 }
 
@@ -235,7 +236,8 @@ void arch_machine_off(bool reset)
 
 u64 arch_time(void)
 {
-	return __atomic_fetch_add(&host->now, __atomic_load_n(&host->time_step, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+	return __atomic_fetch_add(&host->now, __atomic_load_n(&host->time_step, __ATOMIC_RELAXED),
+				  __ATOMIC_RELAXED);
 }
 
 void arch_kick(unsigned hart)

@@ -51,10 +51,10 @@ void host_be_hart(unsigned hart);
 
 enum host_end {
 	HOST_RETURNED,
-	HOST_DIED,    /* before the store that was asked for */
-	HOST_ENDED,   /* arch_life_end: panic, assertion; host->cause and host->text say more */
-	HOST_OFF,     /* arch_machine_off(false) */
-	HOST_RESET,   /* arch_machine_off(true) */
+	HOST_DIED,  /* before the store that was asked for */
+	HOST_ENDED, /* arch_life_end: panic, assertion; host->cause and host->text say more */
+	HOST_OFF,   /* arch_machine_off(false) */
+	HOST_RESET, /* arch_machine_off(true) */
 };
 
 /*
@@ -71,6 +71,9 @@ u64 host_stores(void);
  * stay. No other thread may run. Not in fuzzers, whose runtime is part of the program: there it does nothing.
  */
 void host_next_life(void);
+
+/* Ends the program with a message: the test, or the fake machine, is used wrongly. */
+_Noreturn void host_fail(const char *what);
 
 /* The slot that the `life`-th life (from 1) lives in. */
 static inline u64 host_slot(u64 life)
