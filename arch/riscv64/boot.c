@@ -74,6 +74,20 @@ static void take_policies(struct machine_record *m)
 		m->hart_count = pack.header->host_harts;
 }
 
+/* How wide vector registers are is in no device tree. A record has room for 32 of at most 32 bytes. */
+static void measure_vectors(struct machine_record *m)
+{
+	if (!(m->isa & MACHINE_ISA_V))
+		return;
+	csr_set(sstatus, SSTATUS_VS);
+	m->vlenb = (u32)csr_read(vlenb);
+	csr_clear(sstatus, SSTATUS_VS);
+	if (m->vlenb * 32 > VCPU_VECTOR_BYTES) {
+		m->isa &= ~MACHINE_ISA_V;
+		m->vlenb = 0;
+	}
+}
+
 static void create_estate(const void *dtb, u64 slot)
 {
 	static struct machine_record m;
@@ -89,6 +103,7 @@ static void create_estate(const void *dtb, u64 slot)
 	if (!(m.isa & MACHINE_ISA_SSTC))
 		stop_early("outlive: this machine's harts lack Sstc (stimecmp), which guests' timers need");
 	m.has_warden = sbi_probe(WARDEN_EXT);
+	measure_vectors(&m);
 	take_policies(&m);
 	if (estate_create(ram_base_of(slot, &m) + LAYOUT_ESTATE_OFFSET, &m))
 		stop_early("outlive: too little RAM for an estate");

@@ -1,4 +1,4 @@
-/* Floating point registers of a vCPU, to and from its record. sstatus.FS is on while these run. */
+/* Floating point and vector registers of a vCPU, to and from its record. sstatus.FS and VS are on while these run. */
 #include "gen/offsets.h"
 
 	.option norelax
@@ -22,4 +22,54 @@ fp_load:
 	each	fld
 	ld	t0, VCPU_fcsr(a0)
 	csrw	fcsr, t0
+	ret
+
+	.option arch, +v
+	.globl	vector_save
+vector_save:
+	/* The configuration first: saving whole registers ignores vl, vtype and vstart, but vsetvl changes them. */
+	csrr	t0, vstart
+	csrr	t1, vcsr
+	csrr	t2, vl
+	csrr	t3, vtype
+	sd	t0, VCPU_vstart(a0)
+	sd	t1, VCPU_vcsr(a0)
+	sd	t2, VCPU_vl(a0)
+	sd	t3, VCPU_vtype(a0)
+	csrw	vstart, zero
+	li	t0, VCPU_V
+	add	t0, a0, t0
+	csrr	t1, vlenb
+	slli	t1, t1, 3
+	vs8r.v	v0, (t0)
+	add	t0, t0, t1
+	vs8r.v	v8, (t0)
+	add	t0, t0, t1
+	vs8r.v	v16, (t0)
+	add	t0, t0, t1
+	vs8r.v	v24, (t0)
+	ret
+
+	.globl	vector_load
+vector_load:
+	csrw	vstart, zero
+	li	t0, VCPU_V
+	add	t0, a0, t0
+	csrr	t1, vlenb
+	slli	t1, t1, 3
+	vl8r.v	v0, (t0)
+	add	t0, t0, t1
+	vl8r.v	v8, (t0)
+	add	t0, t0, t1
+	vl8r.v	v16, (t0)
+	add	t0, t0, t1
+	vl8r.v	v24, (t0)
+	ld	t0, VCPU_vl(a0)
+	ld	t1, VCPU_vtype(a0)
+	/* An illegal vtype (vill) comes back as one: vsetvl sets vill for it. */
+	vsetvl	zero, t0, t1
+	ld	t0, VCPU_vcsr(a0)
+	ld	t1, VCPU_vstart(a0)
+	csrw	vcsr, t0
+	csrw	vstart, t1
 	ret

@@ -17,6 +17,10 @@ void offsets(void)
 #undef X
 	DEFINE(VCPU_HART, offsetof(struct vcpu_record, volatile_hart));
 	DEFINE(VCPU_fcsr, offsetof(struct vcpu_record, fcsr));
+	DEFINE(VCPU_vstart, offsetof(struct vcpu_record, vstart));
+	DEFINE(VCPU_vcsr, offsetof(struct vcpu_record, vcsr));
+	DEFINE(VCPU_vl, offsetof(struct vcpu_record, vl));
+	DEFINE(VCPU_vtype, offsetof(struct vcpu_record, vtype));
 	DEFINE(VCPU_F, offsetof(struct vcpu_record, f));
 	DEFINE(VCPU_V, offsetof(struct vcpu_record, v));
 	DEFINE(HART_STACK, offsetof(struct hart, stack));

@@ -147,6 +147,8 @@ void *arch_window_block(hpa_t block)
 	unsigned n = arch_hart();
 	u64 va = WINDOW_BASE + n * WINDOW_STRIDE + WINDOW_BLOCK;
 
+	/* Whoever works through blocks may take long, and is not hung. */
+	arch_beat();
 	*window_block[n] = block.a >> 12 << 10 | PTE_WRITE;
 	sfence_vma_page(va);
 	return (void *)(uintptr_t)va;

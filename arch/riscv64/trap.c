@@ -156,7 +156,8 @@ static void virtual_instruction(struct hart *hart, struct vcpu *v)
 
 static void illegal_instruction(struct hart *hart, struct vcpu *v)
 {
-	if (!(v->r->sstatus & SSTATUS_FS) && (csr_read(vsstatus) & SSTATUS_FS))
+	/* Off for us, on for the guest: it has not been given its registers yet. */
+	if (!(v->r->sstatus & SSTATUS_FS) && (csr_read(vsstatus) & (SSTATUS_FS | SSTATUS_VS)))
 		lazy_load(hart, v);
 	else
 		guest_inject(hart, v, CAUSE_ILLEGAL, csr_read(stval));

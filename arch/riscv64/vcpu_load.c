@@ -5,8 +5,11 @@
 #include "core/lib/string.h"
 #include "core/vm/vm.h"
 
+/* lazy.S; the unit is on. */
 void fp_save(struct vcpu_record *r);
 void fp_load(const struct vcpu_record *r);
+void vector_save(struct vcpu_record *r);
+void vector_load(const struct vcpu_record *r);
 
 #define HEDELEG                                                                                                        \
 	(1ull << CAUSE_FETCH_MISALIGNED | 1ull << CAUSE_BREAKPOINT | 1ull << CAUSE_LOAD_MISALIGNED |                   \
@@ -36,9 +39,13 @@ static void load_switch_registers(const struct vcpu_record *r)
 #undef X
 }
 
-static void set_fs(struct vcpu_record *r, u64 fs)
+#define UNITS (SSTATUS_FS | SSTATUS_VS)
+#define UNITS_CLEAN (SSTATUS_FS_CLEAN | SSTATUS_VS_CLEAN)
+
+/* The state of both units as the guest will find it. Bits of a unit that the hart lacks read 0 whatever is written. */
+static void set_units(struct vcpu_record *r, u64 state)
 {
-	estate_store(&r->sstatus, (r->sstatus & ~SSTATUS_FS) | fs);
+	estate_store(&r->sstatus, (r->sstatus & ~UNITS) | state);
 }
 
 void vcpu_load(struct hart *hart, struct vcpu *v)
@@ -63,7 +70,7 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 	if (hart->record->lazy == v->index && v->lazy_hart == hart->index + 1) {
 		delegate_illegal(true);
 	} else {
-		set_fs(r, 0);
+		set_units(r, 0);
 		delegate_illegal(false);
 	}
 	estate_store(&r->volatile_hart, (u64)(uintptr_t)hart);
@@ -72,15 +79,22 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 	hart->entered_at = arch_time();
 }
 
-/* Saves floating point if the guest changed it since it was loaded. */
+/* Saves floating point and vectors if the guest changed them since they were loaded. */
 static void lazy_save(struct vcpu_record *r)
 {
-	if ((r->sstatus & SSTATUS_FS) != SSTATUS_FS)
+	u64 dirty = r->sstatus & UNITS;
+	bool fp = (dirty & SSTATUS_FS) == SSTATUS_FS;
+	bool vector = (dirty & SSTATUS_VS) == SSTATUS_VS;
+
+	if (!fp && !vector)
 		return;
-	csr_set(sstatus, SSTATUS_FS);
-	fp_save(r);
-	csr_clear(sstatus, SSTATUS_FS);
-	set_fs(r, SSTATUS_FS_CLEAN);
+	csr_set(sstatus, UNITS);
+	if (fp)
+		fp_save(r);
+	if (vector)
+		vector_save(r);
+	csr_clear(sstatus, UNITS);
+	set_units(r, UNITS_CLEAN);
 }
 
 void vcpu_unload(struct hart *hart)
@@ -111,10 +125,12 @@ void lazy_load(struct hart *hart, struct vcpu *v)
 {
 	/* Until the record says whose the registers are, they are nobody's: the heir must not save half of them. */
 	estate_store(&hart->record->lazy, NO_VCPU);
-	csr_set(sstatus, SSTATUS_FS);
+	csr_set(sstatus, UNITS);
 	fp_load(v->r);
-	csr_clear(sstatus, SSTATUS_FS);
-	set_fs(v->r, SSTATUS_FS_CLEAN);
+	if (estate.machine.isa & MACHINE_ISA_V)
+		vector_load(v->r);
+	csr_clear(sstatus, UNITS);
+	set_units(v->r, UNITS_CLEAN);
 	estate_store(&hart->record->lazy, v->index);
 	v->lazy_hart = hart->index + 1;
 	delegate_illegal(true);
