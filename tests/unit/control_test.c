@@ -178,7 +178,8 @@ static void send(struct ctl_header header, const void *bytes, size_t count)
 /* Events that came before a reply are forgotten. */
 static s32 ask(u16 type, u32 vm, const void *bytes, size_t count)
 {
-	send((struct ctl_header){ .type = type, .vm = vm, .tag = ++tag }, bytes, count);
+	tag++;
+	send((struct ctl_header){ .type = type, .vm = vm, .tag = tag }, bytes, count);
 	poll();
 	while (receive())
 		if (got.type == (type | CTL_REPLY) && got.tag == tag) {
@@ -385,7 +386,9 @@ static void test_operations(void **state)
 	assert_int_equal(ask(CTL_VM_STOP, 0, NULL, 0), 0);
 	assert_int_equal(ask(CTL_VM_PAUSE, 0, NULL, 0), -EBUSY);
 
-	for (u16 type = CTL_VM_START; type <= CTL_CONSOLE_INPUT; type++) {
+	for (unsigned n = CTL_VM_START; n <= CTL_CONSOLE_INPUT; n++) {
+		u16 type = (u16)n;
+
 		assert_int_equal(ask(type, 2, NULL, 0), -ENOENT);
 		assert_int_equal(ask(type, MAX_VMS, NULL, 0), -ENOENT);
 		assert_int_equal(ask(type, ~0u, NULL, 0), -ENOENT);

@@ -28,6 +28,26 @@ trap:	csrr	a0, scause
 	call	test_trap
 	j	3b
 
+	.globl arch_time
+arch_time:
+	rdtime	a0
+	ret
+
+	.globl interrupts_pending
+interrupts_pending:
+	csrr	a0, sip
+	ret
+
+	/* SBI system reset extension: shutdown. */
+	.globl shutdown
+shutdown:
+	li	a7, 0x53525354
+	li	a6, 0
+	li	a0, 0
+	li	a1, 0
+	ecall
+	j	shutdown
+
 	.bss
 	.balign	16
 hart_index:
