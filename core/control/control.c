@@ -30,8 +30,8 @@ static struct {
 	u8 reply[CTL_PAYLOAD_MAX];
 	u8 out[OUT_SIZE];
 	size_t out_from, out_to; /* queued: [out_from, out_to) */
-	bool life_told;
-	u64 off_at; /* ticks: the machine goes off then; 0: no */
+	bool begun;		 /* this life has reported */
+	u64 off_at;		 /* ticks: the machine goes off then; 0: no */
 } server;
 
 char control_build[32];
@@ -138,14 +138,15 @@ static bool receive(struct txn *t)
 }
 
 /* A life reports for duty. The queue is empty then. */
-static void tell_life(void)
+static void begin(void)
 {
 	struct ctl_header header = { .type = CTL_EVENT_LIFE };
 	struct ctl_host host;
 
+	events_init();
 	control_describe_host(&host);
 	control_send(&header, &host, sizeof(host));
-	server.life_told = true;
+	server.begun = true;
 }
 
 void control_poll(struct txn *t)
@@ -154,8 +155,8 @@ void control_poll(struct txn *t)
 
 	if (!control_stream || !lock_try(&busy))
 		return;
-	if (!server.life_told)
-		tell_life();
+	if (!server.begun)
+		begin();
 	flush();
 	more = receive(t);
 	do
@@ -178,5 +179,4 @@ void control_init(void)
 {
 	__atomic_store_n(&next, ~0ull, __ATOMIC_RELAXED);
 	memset(&server, 0, sizeof(server));
-	events_init();
 }

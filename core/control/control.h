@@ -20,15 +20,14 @@
 /* Build id of the image, hexadecimal: set by the architecture before control_init; empty if unknown. */
 extern char control_build[32];
 
-/*
- * Once in a life, after drivers_init, with estate and vms[] complete and this life in the history. Queues CTL_EVENT_LIFE.
- */
+/* Once in a life, after drivers_init and before the first control_poll. CTL_EVENT_LIFE will be the first frame. */
 void control_init(void);
 
 /*
- * Does what there is to do, bounded; one hart at a time, others return at once. From the harts' loops after drivers_poll,
+ * Does what there is to do, bounded. One hart at a time, others return at once. From the harts' loops after drivers_poll,
  * outside of any exit, with no lock held and nothing staged in `t`, which is the calling hart's. Carries out operations on
- * VMs, so the calling hart has no vCPU loaded, or one that may be taken off it.
+ * VMs, so the calling hart has no vCPU loaded, or one that may be taken off it. Only once vms[] is complete and this life in
+ * the history: the first call takes the state of the VMs for told (who hears CTL_EVENT_LIFE asks).
  */
 void control_poll(struct txn *t);
 
