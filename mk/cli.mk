@@ -1,16 +1,15 @@
-# The outlive command, build/outlive, for Linux. It shares core's portable parts with the hypervisor, as a
-# library of the same files (build/host/plain/libcore.a, of which the linker takes what is called).
+# The outlive command, build/outlive, for Linux. Of core it shares the files named here with the hypervisor, and
+# links nothing else of it.
 
 CLI_C := $(call sources,cli,*.c)
+CLI_SHARED := core/control/frame.c core/lib/crc32c.c
 CLI_OBJECTS := $(CLI_C:%.c=$(BUILD)/host/plain/%.o)
 CLI_LIBS := -lyaml -ljansson
 
-ifneq ($(CLI_C),)
 ALL += $(BUILD)/outlive
-endif
 
-$(BUILD)/outlive: $(CLI_OBJECTS) $(BUILD)/host/plain/libcore.a mk/cli.mk
+$(BUILD)/outlive: $(CLI_OBJECTS) $(CLI_SHARED:%.c=$(BUILD)/host/plain/%.o) mk/cli.mk
 	$(call say,LD,$@)
-	$(Q)$(HOSTCC) $(HOST_FLAGS_plain) -o $@ $(CLI_OBJECTS) $(BUILD)/host/plain/libcore.a $(CLI_LIBS)
+	$(Q)$(HOSTCC) $(HOST_FLAGS_plain) -o $@ $(filter %.o,$^) $(CLI_LIBS)
 
 -include $(CLI_OBJECTS:.o=.d)

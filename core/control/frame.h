@@ -37,6 +37,12 @@ struct frame_decoder {
 	u8 bytes[FRAME_MAX];
 };
 
+/* Bytes that frame_put takes now. At least 1 after frame_next has returned false. */
+static inline size_t frame_room(const struct frame_decoder *d)
+{
+	return sizeof(d->bytes) - (d->fill - d->taken);
+}
+
 /*
  * Takes as many bytes as there is room for and returns their number: if that is less than `count`, call frame_next
  * until it returns false and then come again with the rest. There is room for at least one byte then.

@@ -1,0 +1,243 @@
+/* All commands: see commands.h. */
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+
+#define O(name) (1ull << OPTION_##name)
+#define EVERY (O(HELP) | O(JSON))
+#define TALKS (EVERY | O(HOST) | O(TIMEOUT))
+
+const struct exit_meaning exit_meanings[] = {
+	{EXIT_CODE_OK, "Done."},
+	{EXIT_CODE_FAILED, "It was tried and did not work; a message says why."},
+	{EXIT_CODE_USAGE, "Unknown command, option or argument."},
+	{EXIT_CODE_NOT_FOUND, "No such host, VM or life; or several hosts are running and none was named."},
+	{EXIT_CODE_INVALID, "The host file is not right, or a file that it names, or the options that stand for one."},
+	{EXIT_CODE_TIMEOUT, "The host did not answer in time."},
+	{EXIT_CODE_REFUSED, "The host answered that it cannot do this now."},
+};
+const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
+
+const struct command commands[] = {
+	{
+		.name = "run",
+		.page = "outlive-run",
+		.arguments = "[FILE]",
+		.arguments_max = 1,
+		.options = EVERY | O(QUIET) | O(DETACH) | O(NAME) | O(DIR) | O(QEMU) | O(FIRMWARE) | O(ICOUNT) |
+			   O(TIMEOUT) | O(KERNEL) | O(INITRD) | O(APPEND) | O(VCPUS) | O(MEMORY) | O(DISK) | O(HARTS) |
+			   O(FLAT) | O(VECTOR),
+		.summary = "start a host under QEMU",
+		.text = "Starts the host that FILE describes (see outlive-host(5)), or with --kernel one VM without a "
+			"file. Everything is checked before anything is started.\n\n"
+			"With a file the host's log and the changes of its VMs' states go to the terminal until the host "
+			"powers off; Ctrl-C powers it off, a second Ctrl-C ends it at once. With --detach the command "
+			"returns when the host is up. Meanwhile the other commands reach the host by its name.\n\n"
+			"With --kernel the VM's console is the terminal, and the command ends when the VM has powered off. "
+			"Ctrl-A x quits, Ctrl-A Ctrl-A sends a Ctrl-A.\n\n"
+			"The host's end is also QEMU's: if this process is killed, so is QEMU.\n\n"
+			"--timeout bounds the time until the host is up; 30 seconds otherwise, 0 for no bound.",
+		.examples = "outlive run examples/two-vms.yaml  # until Ctrl-C\n"
+			    "outlive run --detach examples/two-vms.yaml  # in the background\n"
+			    "outlive run --kernel Image --initrd initrd.cpio.gz --append console=ttyS0  # one VM",
+		.run = run_command,
+	},
+	{
+		.name = "check",
+		.page = "outlive-check",
+		.arguments = "[FILE]",
+		.arguments_max = 1,
+		.options = EVERY | O(SCHEMA),
+		.summary = "check a host file",
+		.text = "Reads a host file (see outlive-host(5)) and prints all that is wrong with it: keys and values, "
+			"files that are not there, memory that does not suffice, disks and ports that are used twice. Nothing "
+			"is started or written. With --schema prints what may stand in a host file instead.",
+		.examples = "outlive check examples/two-vms.yaml  # status 4 if something is wrong\n"
+			    "outlive check --schema  # all keys",
+		.run = check_command,
+	},
+	{
+		.name = "pack",
+		.page = "outlive-pack",
+		.arguments = "FILE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = EVERY | O(QUIET) | O(OUTPUT),
+		.summary = "write the boot pack of a host file",
+		.text = "Writes what a host starts with into one image: the configuration of its VMs, their kernels and "
+			"initrds. The loader of a board puts it into RAM as the hypervisor's initrd (in U-Boot: booti with "
+			"outlive.bin as the kernel and the pack as the ramdisk); outlive run does the same for QEMU. Disks are "
+			"not in it: the n-th disk of the host file is the n-th virtio block device of the machine.",
+		.examples = "outlive pack examples/two-vms.yaml -o host.pack",
+		.run = pack_command,
+	},
+	{
+		.name = "ps",
+		.page = "outlive-ps",
+		.arguments = "",
+		.options = TALKS,
+		.summary = "list the VMs of a host",
+		.text = "Shows the host, its present life, and each VM: state, vCPUs, memory and how much of it the guest "
+			"has used, times started, processor time, exits to the hypervisor, and why it last stopped.",
+		.examples = "outlive ps\noutlive ps --json | jq '.vms[].state'  # for programs",
+		.run = ps_command,
+	},
+	{
+		.name = "top",
+		.page = "outlive-top",
+		.arguments = "",
+		.options = TALKS | O(FOLLOW) | O(ROWS),
+		.summary = "show what the VMs are doing",
+		.text = "Shows processor use and exits per second of each VM, every second until q or Ctrl-C. Where the output "
+			"is no terminal, or with --json, it measures for half a second, prints once and ends; with --follow it "
+			"goes on.",
+		.examples = "outlive top --vcpus  # every vCPU\noutlive top --json  # one snapshot",
+		.run = top_command,
+	},
+	{
+		.name = "console",
+		.page = "outlive-console",
+		.arguments = "VM",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = TALKS | O(BACKLOG) | O(UNTIL),
+		.summary = "connect to a VM's console",
+		.text = "Connects the terminal to the console of a VM, beginning with its latest output. Ctrl-] leaves.\n\n"
+			"Without a terminal, standard input goes to the guest and the guest's output to standard output, what "
+			"has been before only with --backlog. The end of the input does not end the command: the end of the "
+			"host does, or --until, or --timeout. With --until and --timeout, status 5 says that the text has not "
+			"come.\n\n"
+			"With --json each piece of output is an object with its offset and text.",
+		.examples = "outlive console debian\n"
+			    "echo uptime | outlive console debian --until 'load average' --timeout 5  # for scripts\n"
+			    "outlive console debian --backlog --timeout 0 </dev/null  # what it has said so far",
+		.run = console_command,
+	},
+	{
+		.name = "start",
+		.page = "outlive-vm",
+		.arguments = "VM",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = TALKS,
+		.summary = "start a VM that is stopped",
+		.text = "Starts the VM from its kernel, with fresh memory.",
+		.run = vm_start_command,
+	},
+	{
+		.name = "stop",
+		.page = "outlive-vm",
+		.arguments = "VM",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = TALKS,
+		.summary = "stop a VM at once",
+		.text = "Stops the VM at once, as if its plug were pulled. To shut down a guest in order, ask the guest.",
+		.run = vm_stop_command,
+	},
+	{
+		.name = "reset",
+		.page = "outlive-vm",
+		.arguments = "VM",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = TALKS,
+		.summary = "stop a VM and start it again",
+		.text = "Stops the VM at once and starts it from its kernel.",
+		.run = vm_reset_command,
+	},
+	{
+		.name = "pause",
+		.page = "outlive-vm",
+		.arguments = "VM",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = TALKS,
+		.summary = "let a VM rest",
+		.text = "Takes the VM's vCPUs off their harts; memory and devices stay as they are.",
+		.run = vm_pause_command,
+	},
+	{
+		.name = "resume",
+		.page = "outlive-vm",
+		.arguments = "VM",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = TALKS,
+		.summary = "let a paused VM go on",
+		.text = "Lets a paused VM go on where it was.",
+		.examples = "outlive pause debian\noutlive resume debian  # goes on where it was",
+		.run = vm_resume_command,
+	},
+	{
+		.name = "log",
+		.page = "outlive-log",
+		.arguments = "",
+		.options = TALKS | O(FOLLOW) | O(PREVIOUS),
+		.summary = "show the hypervisor's log",
+		.text = "Prints the host's log. It outlives a crash of the hypervisor, so it tells of earlier lives too, as far "
+			"as the ring goes back. Each line begins with the machine's time in seconds and the hart.",
+		.examples = "outlive log --follow\noutlive log --previous  # the last words of the life before",
+		.run = log_command,
+	},
+	{
+		.name = "crash inject",
+		.page = "outlive-crash",
+		.arguments = "KIND",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = TALKS,
+		.summary = "make the hypervisor crash",
+		.text = "Ends the hypervisor's life, to see its guests go on. KIND is panic, trap (a load from an address that "
+			"is not mapped), hang (spin with interrupts off, until the watchdog finds it), wild-write (a store "
+			"through a wild pointer) or stack (endless recursion). Waits for the heir and prints the pauses.",
+		.examples = "outlive crash inject trap",
+		.run = crash_inject_command,
+	},
+	{
+		.name = "crash list",
+		.page = "outlive-crash",
+		.arguments = "",
+		.options = TALKS,
+		.summary = "list the hypervisor's lives and how they ended",
+		.text = "One line a life: number, cause of its end, where, and the pauses of the recovery in microseconds: from "
+			"the fault until all harts were stopped, until the heir was entered, until it had adopted the estate, "
+			"until the first guest and until the last guest ran again; and all of it together.",
+		.run = crash_list_command,
+	},
+	{
+		.name = "crash show",
+		.page = "outlive-crash",
+		.arguments = "LIFE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = TALKS,
+		.summary = "show everything that is known of one life",
+		.text = "All that the history has of one life, with what it said of its end.",
+		.examples = "outlive crash list\noutlive crash show 1",
+		.run = crash_show_command,
+	},
+	{
+		.name = "poweroff",
+		.page = "outlive-poweroff",
+		.arguments = "",
+		.options = TALKS | O(FORCE),
+		.summary = "power a host off",
+		.text = "Stops all VMs at once and powers the machine off; returns when it has ended. QEMU is killed if the host "
+			"does not do it within 5 seconds. To shut down guests in order, ask them first.",
+		.run = poweroff_command,
+	},
+	{
+		.name = "manual",
+		.page = "outlive",
+		.arguments = "PAGE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = O(HELP),
+		.summary = "print a manual page's source, made from the command's own tables",
+		.text = "PAGE is outlive, outlive-run and so on, outlive-host (of section 5), or host-file.md for the reference "
+			"part of docs/host-file.md.",
+		.run = manual_command,
+		.is_hidden = true,
+	},
+};
+const size_t command_count = ARRAY_SIZE(commands);

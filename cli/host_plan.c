@@ -1,0 +1,271 @@
+/* From a host's description to its pack and machine: see host_plan.h. */
+#include "cli/host_plan.h"
+#include "cli/host_check.h"
+#include "cli/memory.h"
+#include "cli/units.h"
+#include "core/lib/crc32c.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The estate has room for a vCPU per MiB of RAM, within these bounds (core/estate/estate.c). */
+#define VCPUS_ALWAYS 64
+#define VCPUS_MOST 4096
+
+/* QEMU puts the pack into the machine's first GiB, between the hypervisor and the device tree. */
+#define PACK_MOST MIB(768)
+
+u64 host_plan_items_offset(const struct host_plan *plan)
+{
+	return ALIGN_UP(sizeof(struct pack_header) + plan->item_count * sizeof(struct pack_item) +
+				plan->vm_count * sizeof(struct vm_config),
+			PAGE_SIZE);
+}
+
+/* Index of the file's item, which is added if it is new. VM_NO_ITEM if the file is not there (reported elsewhere). */
+static u32 add_item(struct host_plan *plan, const struct field_text *file, const char *field, struct diagnostics *d)
+{
+	struct stat st;
+	struct plan_item *item;
+
+	if (!file->value || stat(file->value, &st) < 0)
+		return VM_NO_ITEM;
+	for (u32 i = 0; i < plan->item_count; i++)
+		if (plan->items[i].device == st.st_dev && plan->items[i].inode == st.st_ino)
+			return i;
+	if (plan->item_count == PACK_MAX_ITEMS) {
+		diagnostics_add(d, file->line, field, "more than %d different files", PACK_MAX_ITEMS);
+		return VM_NO_ITEM;
+	}
+	item = &plan->items[plan->item_count];
+	*item = (struct plan_item){
+		.path = file->value, .size = (u64)st.st_size, .device = st.st_dev, .inode = st.st_ino};
+	return plan->item_count++;
+}
+
+/* Number of a switch: the order in which the file names them first. */
+static u32 switch_number(const struct host_spec *spec, const char *name)
+{
+	const char *known[MAX_VMS * VM_MAX_DEVICES];
+	u32 count = 0;
+
+	for (size_t v = 0; v < spec->vms.count; v++)
+		for (size_t i = 0; i < host_vm(spec, v)->networks.count; i++) {
+			const char *other = vm_network(host_vm(spec, v), i)->to.value;
+			u32 n = 0;
+
+			if (!other)
+				continue;
+			while (n < count && strcmp(known[n], other) != 0)
+				n++;
+			if (strcmp(other, name) == 0)
+				return n;
+			if (n == count)
+				known[count++] = other;
+		}
+	return 0;
+}
+
+static bool switch_has_uplink(const struct host_spec *spec, const char *name)
+{
+	for (size_t v = 0; v < spec->vms.count; v++)
+		for (size_t i = 0; i < host_vm(spec, v)->networks.count; i++) {
+			const struct network_spec *network = vm_network(host_vm(spec, v), i);
+
+			if (network->uplink.value && network->to.value && strcmp(network->to.value, name) == 0)
+				return true;
+		}
+	return false;
+}
+
+/* The same host and VM get the same address each time, so that a guest's leases and rules hold. */
+static void make_mac(const struct host_spec *spec, const struct vm_spec *vm, size_t index, u8 mac[6])
+{
+	const char *host = spec->name.value ? spec->name.value : "";
+	u32 crc = crc32c(crc32c(0, host, strlen(host) + 1), vm->name.value, strlen(vm->name.value));
+
+	mac[0] = 0x02; /* locally administered */
+	mac[1] = (u8)index;
+	for (int i = 0; i < 4; i++)
+		mac[2 + i] = (u8)(crc >> 8 * i);
+}
+
+static void plan_disks(struct host_plan *plan, const struct vm_spec *vm, struct vm_device_config **device)
+{
+	for (size_t i = 0; i < vm->disks.count; i++) {
+		const struct disk_spec *disk = vm_disk(vm, i);
+		struct vm_device_config *to = (*device)++;
+
+		to->kind = VM_DEV_BLK;
+		to->flags = disk->readonly.value ? VM_DEV_READONLY : 0;
+		to->host_unit = plan->disk_count;
+		if (disk->serial.value)
+			snprintf(to->serial, sizeof(to->serial), "%s", disk->serial.value);
+		else
+			snprintf(to->serial, sizeof(to->serial), "disk%u", (unsigned)i);
+		plan->disks[plan->disk_count++] = (struct plan_disk){disk->file.value, disk->readonly.value};
+	}
+}
+
+static void plan_networks(struct host_plan *plan, const struct vm_spec *vm, struct vm_device_config **device)
+{
+	for (size_t i = 0; i < vm->networks.count; i++) {
+		const struct network_spec *network = vm_network(vm, i);
+		struct vm_device_config *to = (*device)++;
+
+		to->kind = VM_DEV_NET;
+		if (network->to.value) {
+			to->host_unit = switch_number(plan->spec, network->to.value);
+			if (switch_has_uplink(plan->spec, network->to.value)) {
+				to->flags = VM_DEV_UPLINK;
+				plan->has_uplink = true;
+			}
+		}
+		if (network->mac.given)
+			memcpy(to->mac, network->mac.mac, sizeof(to->mac));
+		else if (vm->name.value)
+			make_mac(plan->spec, vm, i, to->mac);
+	}
+}
+
+static void plan_devices(struct host_plan *plan, size_t index, struct vm_config *config, struct diagnostics *d)
+{
+	const struct vm_spec *vm = host_vm(plan->spec, index);
+	bool has_console = vm->console.value == CONSOLE_VIRTIO;
+	size_t count = vm->disks.count + vm->networks.count + has_console + vm->rng.value;
+	struct vm_device_config *device = config->devices;
+	char field[HOST_FIELD_MAX];
+
+	if (count > VM_MAX_DEVICES) {
+		host_field(field, sizeof(field), "vms[%zu]", index);
+		diagnostics_add(d, vm->line, field,
+				"has %zu virtio devices (disks, networks, virtio console, rng), at most %d", count,
+				VM_MAX_DEVICES);
+		return;
+	}
+	plan_disks(plan, vm, &device);
+	plan_networks(plan, vm, &device);
+	if (has_console)
+		(device++)->kind = VM_DEV_CONSOLE;
+	if (vm->rng.value)
+		device->kind = VM_DEV_RNG;
+}
+
+static void plan_vm(struct host_plan *plan, size_t index, struct diagnostics *d)
+{
+	const struct vm_spec *vm = host_vm(plan->spec, index);
+	struct vm_config *config = &plan->vms[index];
+	char field[HOST_FIELD_MAX];
+
+	if (vm->name.value)
+		snprintf(config->name, sizeof(config->name), "%s", vm->name.value);
+	if (vm->cmdline.value)
+		snprintf(config->cmdline, sizeof(config->cmdline), "%s", vm->cmdline.value);
+	config->memory = vm->memory.value;
+	config->vcpus = (u32)vm->vcpus.value;
+	host_field(field, sizeof(field), "vms[%zu].kernel", index);
+	config->kernel_item = add_item(plan, &vm->kernel, field, d);
+	host_field(field, sizeof(field), "vms[%zu].initrd", index);
+	config->initrd_item = add_item(plan, &vm->initrd, field, d);
+	config->autostart = (u32)vm->autostart.value;
+	config->on_poweroff = (u32)vm->on_poweroff.value;
+	config->on_reboot = (u32)vm->on_reboot.value;
+	config->on_crash = (u32)vm->on_crash.value;
+	config->affinity = vm->affinity.value;
+	plan_devices(plan, index, config, d);
+}
+
+static u64 pack_size(const struct host_plan *plan)
+{
+	u64 size = host_plan_items_offset(plan);
+
+	for (u32 i = 0; i < plan->item_count; i++)
+		size += ALIGN_UP(plan->items[i].size, PAGE_SIZE);
+	return size;
+}
+
+/*
+ * True if QEMU's loader and the guests find room in `memory` bytes: the pack lies at half of RAM, at most 128 MiB, behind
+ * the kernel's address (riscv_load_initrd), the device tree in the last 16 MiB below 3 GiB (virt).
+ */
+static bool is_enough(const struct host_plan *plan, u64 guests, u64 memory)
+{
+	u64 pack_at = LAYOUT_WARDEN_SIZE + (memory / 2 < MIB(128) ? memory / 2 : MIB(128));
+	u64 tree_at = ALIGN_DOWN((memory < GIB(1) ? memory : GIB(1)) - MIB(1), MIB(16));
+
+	return pack_at + plan->pack_size <= tree_at &&
+	       LAYOUT_MIN_RAM + ALIGN_UP(plan->pack_size, BLOCK_SIZE) + guests <= memory;
+}
+
+static void plan_memory(struct host_plan *plan, struct diagnostics *d)
+{
+	const struct field_number *given = &plan->spec->machine.memory;
+	char have[24], need[24], for_guests[24], for_pack[24];
+	u64 guests = 0, least;
+
+	for (u32 i = 0; i < plan->vm_count; i++)
+		guests += plan->vms[i].memory;
+	plan->pack_size = pack_size(plan);
+	if (plan->pack_size > PACK_MOST) {
+		diagnostics_add(d, plan->spec->vms.line, "vms", "kernels and initrds take %s together, more than %s",
+				units_format_size(need, sizeof(need), plan->pack_size),
+				units_format_size(have, sizeof(have), PACK_MOST));
+		return;
+	}
+	for (least = LAYOUT_MIN_RAM; !is_enough(plan, guests, least); least += MIB(16))
+		if (least < guests)
+			least = ALIGN_DOWN(guests, MIB(16));
+	plan->memory = given->given ? given->value : least;
+	if (given->given && !is_enough(plan, guests, given->value))
+		diagnostics_add(d, given->line, "machine.memory",
+				"%s is too little: at least %s (%s for guests, %s for the boot pack, the rest for the "
+				"hypervisor)",
+				units_format_size(have, sizeof(have), given->value),
+				units_format_size(need, sizeof(need), least),
+				units_format_size(for_guests, sizeof(for_guests), guests),
+				units_format_size(for_pack, sizeof(for_pack), plan->pack_size));
+}
+
+static void plan_harts(struct host_plan *plan, struct diagnostics *d)
+{
+	const struct field_number *given = &plan->spec->machine.harts;
+	u64 room = plan->memory / MIB(1);
+	u64 vcpus = 0;
+
+	for (u32 i = 0; i < plan->vm_count; i++)
+		vcpus += plan->vms[i].vcpus;
+	plan->harts = given->given ? (u32)given->value : vcpus < 1 ? 1 : vcpus > 4 ? 4 : (u32)vcpus;
+	if (room < VCPUS_ALWAYS)
+		room = VCPUS_ALWAYS;
+	if (room > VCPUS_MOST)
+		room = VCPUS_MOST;
+	if (vcpus > room)
+		diagnostics_add(d, plan->spec->vms.line, "vms", "have %llu vCPUs together; this machine has room for %llu",
+				(unsigned long long)vcpus, (unsigned long long)room);
+}
+
+void host_plan_make(const struct host_spec *spec, struct host_plan *plan, struct diagnostics *d)
+{
+	u32 slots;
+
+	memset(plan, 0, sizeof(*plan));
+	plan->spec = spec;
+	plan->vm_count = (u32)spec->vms.count;
+	plan->vms = memory_new(spec->vms.count, sizeof(*plan->vms));
+	for (size_t i = 0; i < spec->vms.count; i++)
+		plan_vm(plan, i, d);
+	plan_memory(plan, d);
+	plan_harts(plan, d);
+	slots = 1 + plan->disk_count + plan->has_uplink;
+	if (slots > PLAN_MACHINE_SLOTS)
+		diagnostics_add(d, spec->vms.line, "vms",
+				"have %u disks%s; the machine has room for %d devices beside the control channel",
+				plan->disk_count, plan->has_uplink ? " and an uplink" : "", PLAN_MACHINE_SLOTS - 1);
+}
+
+void host_plan_free(struct host_plan *plan)
+{
+	free(plan->vms);
+	plan->vms = NULL;
+}

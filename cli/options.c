@@ -1,0 +1,155 @@
+/* Options of the command line: see options.h. */
+#include "cli/options.h"
+#include "cli/message.h"
+#include "cli/units.h"
+#include <stdio.h>
+#include <string.h>
+
+#define AT(member) offsetof(struct options, member)
+
+const struct option_entry option_table[OPTION_COUNT] = {
+	[OPTION_HELP] = {"help", "h", NULL, OPTION_KIND_FLAG, AT(help), "Print help on this command."},
+	[OPTION_JSON] = {"json", NULL, NULL, OPTION_KIND_FLAG, AT(json),
+			 "Print the result as JSON: one object, or one on each line where results go on coming."},
+	[OPTION_QUIET] = {"quiet", "q", NULL, OPTION_KIND_FLAG, AT(quiet), "Print errors only."},
+	[OPTION_HOST] = {"host", "H", "NAME", OPTION_KIND_TEXT, AT(host),
+			 "The host that is meant, or its run directory. Not needed if only one is running."},
+	[OPTION_DETACH] = {"detach", "d", NULL, OPTION_KIND_FLAG, AT(detach),
+			   "Return as soon as the host is up; it goes on in the background."},
+	[OPTION_NAME] = {"name", "n", "NAME", OPTION_KIND_TEXT, AT(name),
+			 "Name of the host, instead of the one in its file."},
+	[OPTION_DIR] = {"dir", NULL, "DIRECTORY", OPTION_KIND_TEXT, AT(dir),
+			"Keep socket, logs and boot pack there. Made if it is not there."},
+	[OPTION_QEMU] = {"qemu", NULL, "PROGRAM", OPTION_KIND_TEXT, AT(qemu),
+			 "The QEMU to use; qemu-system-riscv64 of the PATH otherwise."},
+	[OPTION_FIRMWARE] = {"firmware", NULL, "WHICH", OPTION_KIND_TEXT, AT(firmware),
+			     "warden (the default), or stock: QEMU's own OpenSBI. With stock only panics of the hypervisor "
+			     "are recovered."},
+	[OPTION_ICOUNT] = {"icount", NULL, NULL, OPTION_KIND_FLAG, AT(icount),
+			   "Time is counted in instructions, one a nanosecond: runs can be compared, harts take turns."},
+	[OPTION_TIMEOUT] = {"timeout", "t", "SECONDS", OPTION_KIND_SECONDS, AT(timeout),
+			    "Give up after that time."},
+	[OPTION_KERNEL] = {"kernel", "k", "FILE", OPTION_KIND_TEXT, AT(kernel),
+			   "Run one VM from this kernel, without a host file: its console is the terminal."},
+	[OPTION_INITRD] = {"initrd", NULL, "FILE", OPTION_KIND_TEXT, AT(initrd), "With --kernel: initial RAM disk."},
+	[OPTION_APPEND] = {"append", NULL, "TEXT", OPTION_KIND_TEXT, AT(append),
+			   "With --kernel: command line of the kernel."},
+	[OPTION_VCPUS] = {"vcpus", NULL, "N", OPTION_KIND_TEXT, AT(vcpus), "With --kernel: harts of the VM; 1."},
+	[OPTION_MEMORY] = {"memory", "m", "SIZE", OPTION_KIND_TEXT, AT(memory),
+			   "With --kernel: RAM of the VM; 512MiB."},
+	[OPTION_DISK] = {"disk", NULL, "FILE", OPTION_KIND_DISK, AT(disks),
+			 "With --kernel: a disk of the VM, raw. Can be given several times."},
+	[OPTION_HARTS] = {"harts", NULL, "N", OPTION_KIND_TEXT, AT(harts),
+			  "With --kernel: harts of the machine; as many as the VM has vCPUs, at most 4."},
+	[OPTION_FLAT] = {"flat", NULL, NULL, OPTION_KIND_FLAG, AT(flat),
+			 "With --kernel: the kernel is a flat binary, to be loaded as it is."},
+	[OPTION_VECTOR] = {"vector", NULL, NULL, OPTION_KIND_FLAG, AT(vector),
+			   "With --kernel: the harts have the vector extension."},
+	[OPTION_FOLLOW] = {"follow", "f", NULL, OPTION_KIND_FLAG, AT(follow), "Go on with what comes, until Ctrl-C."},
+	[OPTION_PREVIOUS] = {"previous", "p", NULL, OPTION_KIND_FLAG, AT(previous),
+			     "The log of the life before the present one."},
+	[OPTION_BACKLOG] = {"backlog", "b", NULL, OPTION_KIND_FLAG, AT(backlog),
+			    "Begin with all output that has been kept, also when the output is no terminal."},
+	[OPTION_UNTIL] = {"until", NULL, "TEXT", OPTION_KIND_TEXT, AT(until),
+			  "End with status 0 as soon as the output contains TEXT."},
+	[OPTION_FORCE] = {"force", NULL, NULL, OPTION_KIND_FLAG, AT(force),
+			  "End QEMU at once, without asking the host."},
+	[OPTION_SCHEMA] = {"schema", NULL, NULL, OPTION_KIND_FLAG, AT(schema),
+			   "Print all keys of a host file with their types, bounds and defaults."},
+	[OPTION_ROWS] = {"vcpus", NULL, NULL, OPTION_KIND_FLAG, AT(vcpu_rows), "Show every vCPU, not only the VMs."},
+	[OPTION_OUTPUT] = {"output", "o", "IMAGE", OPTION_KIND_TEXT, AT(output), "The file to write."},
+};
+
+/* The allowed option that a word begins with: "--name", "--name=...", "-n". *value: behind the '=', or NULL. */
+static const struct option_entry *find(const char *word, u64 allowed, const char **value)
+{
+	*value = NULL;
+	for (int i = 0; i < OPTION_COUNT; i++) {
+		const struct option_entry *option = &option_table[i];
+		size_t length = strlen(option->name);
+
+		if (!(allowed & 1ull << i))
+			continue;
+		if (word[1] != '-') {
+			if (option->letter && word[1] == option->letter[0] && !word[2])
+				return option;
+			continue;
+		}
+		if (strncmp(word + 2, option->name, length) != 0 || (word[2 + length] && word[2 + length] != '='))
+			continue;
+		if (word[2 + length])
+			*value = word + 3 + length;
+		return option;
+	}
+	return NULL;
+}
+
+static bool store(struct options *o, const struct option_entry *option, const char *value)
+{
+	void *at = (u8 *)o + option->offset;
+
+	switch (option->kind) {
+	case OPTION_KIND_FLAG:
+		*(bool *)at = true;
+		return true;
+	case OPTION_KIND_TEXT:
+		*(const char **)at = value;
+		return true;
+	case OPTION_KIND_SECONDS:
+		o->has_timeout = true;
+		if (units_parse_number(value, &o->timeout) && o->timeout <= 1000000)
+			return true;
+		message_error("--%s: \"%s\" is not a number of seconds", option->name, value);
+		return false;
+	case OPTION_KIND_DISK:
+		if (o->disk_count == OPTIONS_DISKS_MAX) {
+			message_error("more than %d disks", OPTIONS_DISKS_MAX);
+			return false;
+		}
+		o->disks[o->disk_count++] = value;
+		return true;
+	}
+	return false;
+}
+
+bool options_parse(struct options *o, int argc, char **argv, u64 allowed)
+{
+	bool is_over = false;
+
+	for (int i = 0; i < argc; i++) {
+		const struct option_entry *option;
+		const char *value;
+
+		if (is_over || argv[i][0] != '-' || !argv[i][1]) {
+			if (o->argument_count == OPTIONS_ARGUMENTS_MAX) {
+				message_error("too many arguments");
+				return false;
+			}
+			o->arguments[o->argument_count++] = argv[i];
+			continue;
+		}
+		if (strcmp(argv[i], "--") == 0) {
+			is_over = true;
+			continue;
+		}
+		option = find(argv[i], allowed, &value);
+		if (!option) {
+			message_error("no option %s here; --help lists them", argv[i]);
+			return false;
+		}
+		if (!option->value && value) {
+			message_error("--%s takes no value", option->name);
+			return false;
+		}
+		if (option->value && !value) {
+			if (i + 1 == argc) {
+				message_error("--%s needs %s", option->name, option->value);
+				return false;
+			}
+			value = argv[++i];
+		}
+		if (!store(o, option, value))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,85 @@
+/* The options of all commands: one table, from which parsing, --help and the manual pages come. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "abi/types.h"
+
+#define OPTIONS_DISKS_MAX 8
+#define OPTIONS_ARGUMENTS_MAX 4
+
+/* What a command line says. Texts point into argv; NULL is not given. */
+struct options {
+	bool help, json, quiet;
+	const char *host;
+	/* run */
+	bool detach, icount, vector, flat;
+	const char *name, *qemu, *dir, *firmware;
+	const char *kernel, *initrd, *append, *vcpus, *memory, *harts;
+	const char *disks[OPTIONS_DISKS_MAX];
+	size_t disk_count;
+	/* others */
+	bool follow, previous, backlog, force, schema, vcpu_rows;
+	const char *until, *output;
+	bool has_timeout;
+	u64 timeout; /* seconds */
+	const char *arguments[OPTIONS_ARGUMENTS_MAX];
+	size_t argument_count;
+};
+
+enum option_id {
+	OPTION_HELP,
+	OPTION_JSON,
+	OPTION_QUIET,
+	OPTION_HOST,
+	OPTION_DETACH,
+	OPTION_NAME,
+	OPTION_DIR,
+	OPTION_QEMU,
+	OPTION_FIRMWARE,
+	OPTION_ICOUNT,
+	OPTION_TIMEOUT,
+	OPTION_KERNEL,
+	OPTION_INITRD,
+	OPTION_APPEND,
+	OPTION_VCPUS,
+	OPTION_MEMORY,
+	OPTION_DISK,
+	OPTION_HARTS,
+	OPTION_FLAT,
+	OPTION_VECTOR,
+	OPTION_FOLLOW,
+	OPTION_PREVIOUS,
+	OPTION_BACKLOG,
+	OPTION_UNTIL,
+	OPTION_FORCE,
+	OPTION_SCHEMA,
+	OPTION_ROWS,
+	OPTION_OUTPUT,
+	OPTION_COUNT,
+};
+
+enum option_kind {
+	OPTION_KIND_FLAG,    /* bool */
+	OPTION_KIND_TEXT,    /* const char * */
+	OPTION_KIND_SECONDS, /* options.timeout */
+	OPTION_KIND_DISK,    /* one more of options.disks */
+};
+
+struct option_entry {
+	const char *name;  /* without the dashes */
+	const char *letter; /* short form, or NULL */
+	const char *value; /* what it is called in help, NULL for flags */
+	enum option_kind kind;
+	size_t offset;
+	const char *help;
+};
+
+extern const struct option_entry option_table[OPTION_COUNT];
+
+/*
+ * Parses the words of argv behind the command's name; `allowed` has bit n for option n. "--name=value" and "--name value"
+ * mean the same; "--" ends options. False with the error printed.
+ */
+bool options_parse(struct options *o, int argc, char **argv, u64 allowed);
+
+#endif

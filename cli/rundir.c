@@ -1,0 +1,332 @@
+/* Run directories: see rundir.h. */
+#include "cli/rundir.h"
+#include "cli/memory.h"
+#include "cli/message.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A directory that only we can write to; made if need be. */
+static int private_directory(const char *path)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+		int error = -errno;
+
+		message_error("%s: %s", path, strerror(errno));
+		return error;
+	}
+	/* In /tmp somebody else may have been first. */
+	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022)) {
+		message_error("%s is not a directory of this user alone", path);
+		return -EPERM;
+	}
+	return 0;
+}
+
+/* Where all hosts of this user are; made if need be. NULL with the error printed. */
+static char *base_directory(void)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char *above, *base;
+
+	if (runtime && *runtime == '/')
+		above = memory_copy(runtime);
+	else
+		above = memory_format("/tmp/outlive-%u", (unsigned)geteuid());
+	base = memory_format("%s/outlive", above);
+	if ((!runtime && private_directory(above) < 0) || private_directory(base) < 0) {
+		free(base);
+		base = NULL;
+	}
+	free(above);
+	return base;
+}
+
+static struct flock whole_file(short type)
+{
+	return (struct flock){.l_type = type, .l_whence = SEEK_SET};
+}
+
+long rundir_running(int fd)
+{
+	int pid_fd = openat(fd, "pid", O_RDWR | O_CLOEXEC);
+	struct flock lock = whole_file(F_WRLCK);
+	char text[24] = "";
+	long pid = 0;
+
+	if (pid_fd < 0)
+		return 0;
+	/* The lock belongs to the open file, so that it goes along with a fork; asking does not take it. */
+	if (fcntl(pid_fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK &&
+	    read(pid_fd, text, sizeof(text) - 1) >= 0)
+		pid = strtol(text, NULL, 10);
+	close(pid_fd);
+	return pid;
+}
+
+static void write_pid(int fd)
+{
+	char text[24];
+	int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)length, 0) != length)
+		message_error("pid file: %s", strerror(errno));
+}
+
+void rundir_own(struct rundir *dir)
+{
+	write_pid(dir->pid_fd);
+}
+
+static int take(struct rundir *dir)
+{
+	struct flock lock = whole_file(F_WRLCK);
+	int error = 0;
+
+	dir->pid_fd = openat(dir->fd, "pid", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (dir->pid_fd < 0 || fcntl(dir->pid_fd, F_OFD_SETLK, &lock) < 0) {
+		error = errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+		if (error == -EBUSY)
+			message_error("host \"%s\" is running already (process %ld); \"outlive poweroff --host %s\" ends it",
+				      dir->name, rundir_running(dir->fd), dir->name);
+		else
+			message_error("%s/pid: %s", dir->path, strerror(-error));
+		return error;
+	}
+	write_pid(dir->pid_fd);
+	return 0;
+}
+
+static bool is_file_of_ours(const char *name)
+{
+	static const char *const names[] = {"control", "pack", "qemu.pid", "serial.log", "qemu.log", "run.log", "uplink"};
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	if (strncmp(name, "pack.", 5) == 0)
+		return true;
+	return strncmp(name, "console-", 8) == 0 && ((length > 4 && strcmp(name + length - 4, ".log") == 0) ||
+						     (length > 6 && strcmp(name + length - 6, ".log.1") == 0));
+}
+
+/* Removes what the last host of that directory left, and nothing else: --dir may name any directory. */
+static void clean(struct rundir *dir)
+{
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	while (list && (entry = readdir(list)))
+		if (is_file_of_ours(entry->d_name))
+			unlinkat(dir->fd, entry->d_name, 0);
+	if (list)
+		closedir(list);
+	else if (fd >= 0)
+		close(fd);
+}
+
+/* With --dir: leaves a link under the host's name, so that --host finds it. */
+static int link_name(const struct rundir *dir, const char *base)
+{
+	char *link = memory_format("%s/%s", base, dir->name);
+	struct stat st;
+	int error = 0;
+
+	if (lstat(link, &st) == 0 && S_ISLNK(st.st_mode))
+		unlink(link);
+	if (symlink(dir->path, link) < 0) {
+		error = -errno;
+		message_error("%s: %s; a host of that name has a directory there", link, strerror(errno));
+	}
+	free(link);
+	return error;
+}
+
+/* The host that has this name now, if one runs in another directory. */
+static int check_name_free(const char *base, const char *name)
+{
+	char *path = memory_format("%s/%s", base, name);
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	long pid = fd < 0 ? 0 : rundir_running(fd);
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	if (!pid)
+		return 0;
+	message_error("host \"%s\" is running already (process %ld); \"outlive poweroff --host %s\" ends it", name, pid,
+		      name);
+	return -EBUSY;
+}
+
+int rundir_create(struct rundir *dir, const char *name, const char *directory)
+{
+	char *base = base_directory();
+	int error;
+
+	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
+	if (!base)
+		return -EPERM;
+	error = check_name_free(base, name);
+	if (error) {
+		free(base);
+		return error;
+	}
+	dir->name = memory_copy(name);
+	dir->path = directory ? memory_copy(directory) : memory_format("%s/%s", base, name);
+	if (mkdir(dir->path, 0700) < 0 && errno != EEXIST) {
+		error = -errno;
+	} else {
+		char *real = realpath(dir->path, NULL);
+
+		if (real) {
+			free(dir->path);
+			dir->path = real;
+		}
+		dir->fd = open(dir->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		error = dir->fd < 0 ? -errno : 0;
+	}
+	if (error)
+		message_error("%s: %s", dir->path, strerror(-error));
+	if (!error)
+		error = take(dir);
+	if (!error) {
+		clean(dir);
+		error = directory ? link_name(dir, base) : 0;
+	}
+	if (error)
+		rundir_close(dir);
+	free(base);
+	return error;
+}
+
+void rundir_write_number(struct rundir *dir, const char *file, long number)
+{
+	int fd = openat(dir->fd, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return;
+	dprintf(fd, "%ld\n", number);
+	close(fd);
+}
+
+void rundir_end(struct rundir *dir)
+{
+	unlinkat(dir->fd, "control", 0);
+	unlinkat(dir->fd, "pack", 0);
+	unlinkat(dir->fd, "uplink", 0);
+	unlinkat(dir->fd, "qemu.pid", 0);
+	rundir_close(dir);
+}
+
+void rundir_close(struct rundir *dir)
+{
+	if (dir->pid_fd >= 0)
+		close(dir->pid_fd);
+	if (dir->fd >= 0)
+		close(dir->fd);
+	free(dir->path);
+	free(dir->name);
+	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
+}
+
+static int open_path(struct rundir *dir, const char *path, const char *name)
+{
+	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
+	dir->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd < 0)
+		return -errno;
+	dir->path = memory_copy(path);
+	dir->name = memory_copy(name);
+	return 0;
+}
+
+/* Looks through all hosts of the user for those that run. */
+static int open_only(struct rundir *dir, const char *base)
+{
+	DIR *list = opendir(base);
+	const struct dirent *entry;
+	char *names = memory_copy("");
+	int count = 0;
+
+	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
+	while (list && (entry = readdir(list))) {
+		struct rundir one;
+		char *path, *more;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		path = memory_format("%s/%s", base, entry->d_name);
+		if (open_path(&one, path, entry->d_name) == 0) {
+			if (rundir_running(one.fd)) {
+				rundir_close(dir);
+				*dir = one;
+				count++;
+				more = memory_format("%s%s%s", names, *names ? ", " : "", entry->d_name);
+				free(names);
+				names = more;
+			} else {
+				rundir_close(&one);
+			}
+		}
+		free(path);
+	}
+	if (list)
+		closedir(list);
+	if (count == 0)
+		message_error("no host is running; \"outlive run FILE\" starts one");
+	if (count > 1) {
+		message_error("several hosts are running (%s): name one with --host", names);
+		rundir_close(dir);
+	}
+	free(names);
+	return count == 1 ? 0 : count ? -E2BIG : -ENOENT;
+}
+
+int rundir_open(struct rundir *dir, const char *name)
+{
+	char *base, *path;
+	int error;
+
+	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
+	if (name && strchr(name, '/')) {
+		path = memory_copy(name);
+	} else {
+		base = base_directory();
+		if (!base)
+			return -EPERM;
+		if (!name) {
+			error = open_only(dir, base);
+			free(base);
+			return error;
+		}
+		path = memory_format("%s/%s", base, name);
+		free(base);
+	}
+	error = open_path(dir, path, name);
+	if (!error && !rundir_running(dir->fd)) {
+		rundir_close(dir);
+		error = -ENOENT;
+	}
+	if (error == -ENOENT)
+		message_error("no host \"%s\" is running", name);
+	else if (error)
+		message_error("%s: %s", path, strerror(-error));
+	free(path);
+	return error;
+}
+
+const char *rundir_socket_path(const struct rundir *dir, const char *file, char *to, size_t size)
+{
+	snprintf(to, size, "/proc/self/fd/%d/%s", dir->fd, file);
+	return to;
+}

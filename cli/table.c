@@ -1,0 +1,60 @@
+/* See table.h. */
+#include "cli/table.h"
+#include "cli/memory.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void append(struct table *t, char *text)
+{
+	t->cells = memory_resize(t->cells, t->count + 1, sizeof(*t->cells));
+	t->cells[t->count++] = text;
+}
+
+void table_begin(struct table *t, const char *const *heads, size_t columns)
+{
+	memset(t, 0, sizeof(*t));
+	t->columns = columns < TABLE_COLUMNS_MAX ? columns : TABLE_COLUMNS_MAX;
+	for (size_t i = 0; i < t->columns; i++) {
+		t->is_left[i] = i == 0 || heads[i][0] == '<';
+		append(t, memory_copy(heads[i] + (heads[i][0] == '<')));
+	}
+}
+
+void table_cell(struct table *t, const char *format, ...)
+{
+	va_list list;
+	char *text;
+
+	va_start(list, format);
+	if (vasprintf(&text, format, list) < 0)
+		text = memory_copy("");
+	va_end(list);
+	append(t, text);
+}
+
+void table_end(struct table *t)
+{
+	int width[TABLE_COLUMNS_MAX] = {0};
+
+	for (size_t i = 0; i < t->count; i++) {
+		int length = (int)strlen(t->cells[i]);
+
+		if (length > width[i % t->columns])
+			width[i % t->columns] = length;
+	}
+	for (size_t i = 0; i < t->count; i++) {
+		size_t column = i % t->columns;
+		bool is_last = column + 1 == t->columns;
+
+		if (t->is_left[column])
+			printf("%s%-*s", column ? "  " : "", is_last ? 0 : width[column], t->cells[i]);
+		else
+			printf("%s%*s", column ? "  " : "", width[column], t->cells[i]);
+		if (is_last)
+			putchar('\n');
+		free(t->cells[i]);
+	}
+	free(t->cells);
+}
