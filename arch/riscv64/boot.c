@@ -154,6 +154,14 @@ static void say_hello(bool heir)
 				 "stock firmware: no recovery from a crash, no confidential VMs, no watchdog");
 }
 
+extern const u8 image_build_id[]; /* note of the linker: header of 16 bytes ("GNU"), then 20 bytes of SHA-1 */
+
+static void name_the_build(void)
+{
+	for (unsigned n = 0; n < 12; n++)
+		format(control_build + 2 * n, sizeof(control_build) - 2 * n, "%02x", image_build_id[16 + n]);
+}
+
 static void report_for_duty(void)
 {
 	const struct machine_record *m = &estate.machine;
@@ -191,6 +199,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	say_hello(heir);
 	sched_init(estate.machine.timebase);
 	drivers_init();
+	name_the_build();
 	control_init();
 	vm_open_pack();
 	if (heir)

@@ -230,7 +230,9 @@ void hart_loop(void)
 				vcpu_load(hart, v);
 		}
 		if (!v) {
-			wait_for_work(hart, next);
+			u64 resend = control_next();
+
+			wait_for_work(hart, resend < next ? resend : next);
 			continue;
 		}
 		if (sched_contended(hart->index)) {

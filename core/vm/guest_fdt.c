@@ -156,7 +156,7 @@ static void put_cpu(struct tree *t, const struct guest_isa *isa, const struct is
 		put_u32(t, "riscv,cboz-block-size", isa->cboz_block);
 	begin(t, "interrupt-controller");
 	put_string(t, "compatible", "riscv,cpu-intc");
-	put(t, "interrupt-controller", NULL, 0);
+	put(t, "interrupt-controller", "", 0);
 	put_u32(t, "#interrupt-cells", 1);
 	put_u32(t, "phandle", PHANDLE_INTC(n));
 	end(t);
@@ -249,7 +249,7 @@ static void put_plic(struct tree *t, const struct vm *vm)
 	put_reg(t, GUEST_PLIC_BASE, GUEST_PLIC_SIZE);
 	put_u32(t, "#address-cells", 0);
 	put_u32(t, "#interrupt-cells", 1);
-	put(t, "interrupt-controller", NULL, 0);
+	put(t, "interrupt-controller", "", 0);
 	put_plic_contexts(t, vm);
 	put_u32(t, "riscv,ndev", PLIC_SOURCES - 1);
 	put_u32(t, "phandle", PHANDLE_PLIC);
@@ -267,7 +267,7 @@ static void put_soc(struct tree *t, const struct vm *vm)
 	begin(t, "soc");
 	put_cells(t, 2, 2);
 	put_string(t, "compatible", "simple-bus");
-	put(t, "ranges", NULL, 0);
+	put(t, "ranges", "", 0);
 	put_plic(t, vm);
 	begin_at(t, "serial", GUEST_UART_BASE);
 	put_string(t, "compatible", "ns16550a");
