@@ -28,6 +28,7 @@ hart_entry:
 	csrw	sie, zero
 	csrci	sstatus, 2
 	mv	tp, a1
+	sd	zero, 16(tp)
 	ld	sp, 8(tp)
 	la	t0, trap_entry
 	csrw	stvec, t0
