@@ -66,6 +66,10 @@ enum found_state {
 /*
  * A hart as found, written by the warden. For FOUND_HS `x` and `pc` are the hypervisor's, for FOUND_PARKED the
  * guest's. `state` is written last.
+ *
+ * The heir sets it to FOUND_NOTHING when it has taken over what the record says, at the latest before the hart enters a
+ * guest again. Until then a hart that is stopped in HS-mode once more, because the heir died too, leaves a record of
+ * state FOUND_HS or FOUND_PARKED as it is: nothing else may know the registers of the guest that it belongs to.
  */
 struct hart_found {
 	u64 state; /* enum found_state */

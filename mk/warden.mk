@@ -21,3 +21,17 @@ $(BUILD)/warden.bin: $(WARDEN_SOURCES) mk/warden.mk $(OPENSBI)/.recipe
 	$(Q)grep -i 'warning:' $(WARDEN_OUT)/log >&2 || true
 	$(Q)cp $(WARDEN_OUT)/platform/warden/firmware/fw_dynamic.elf $(BUILD)/warden.elf
 	$(Q)cp $(WARDEN_OUT)/platform/warden/firmware/fw_dynamic.bin $@
+
+# The life that tests/machine/warden.sh lets the warden look after: an image of its own, as large as a real one.
+WARDEN_TEST := $(BUILD)/tests/machine/warden.bin
+WARDEN_TEST_CFLAGS := $(LANGUAGE) $(PATHS) $(WARNINGS) -O2 -DPADDING=380000 -ffreestanding -fno-pic -mcmodel=medany \
+	-march=rv64imafdc_zicsr_zifencei -mabi=lp64 -fno-stack-protector -fno-jump-tables -msmall-data-limit=0
+TEST_PROGRAMS += $(WARDEN_TEST)
+
+$(WARDEN_TEST): warden/test/payload.S warden/test/payload.c warden/test/payload.ld $(call sources,abi,*.h) mk/warden.mk
+	$(call say,TARGET,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CROSS)gcc $(WARDEN_TEST_CFLAGS) -nostdlib -static -no-pie -Wl,-T,warden/test/payload.ld -Wl,--build-id=none \
+		-Wl,--no-relax -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -o $(@:.bin=.elf) warden/test/payload.S \
+		warden/test/payload.c
+	$(Q)$(CROSS)objcopy -O binary $(@:.bin=.elf) $@

@@ -151,7 +151,10 @@ static void recover(struct hart *me, bool was_guest)
 	u64 t_stopped;
 
 	/* Guests that still run on tables of the life before the dead one: those are in the slot that the heir gets. */
-	stop_life(me, 1u << next);
+	if (!stop_life(me, 1u << next)) {
+		follow_policy(me, "a guest does not leave the heir's slot");
+		return;
+	}
 	t_stopped = sbi_timer_value();
 
 	if (recent_deaths() > life.limit) {

@@ -3,7 +3,7 @@
  * write. Heirs are unpacked from it.
  *
  * It is checked in two ways. SHA-256, taken when the image is accepted, is compared on request and in slices in the
- * background. It costs about 25 instructions a byte, which a recovery cannot afford, so what stands between the
+ * background. It costs about 70 instructions a byte, which a recovery cannot afford, so what stands between the
  * crash and the heir is a 64-bit checksum of the same bytes, computed from the words that the copy has in its hands
  * anyway (6 instructions for 8 bytes). That is enough there: HS-mode has no way to the buffer, so what can change it
  * are errors of RAM and DMA gone astray, and such damage escapes 64 bits by chance alone. Who directs DMA on purpose
@@ -34,7 +34,7 @@ bool pristine_unpack(u64 slot);
 
 /*
  * Compares all of it with its SHA-256: 1 good, 0 damaged, or a negative SBI error if a stop came in between (this
- * takes milliseconds with interrupts off).
+ * takes tens of milliseconds with interrupts off).
  */
 int pristine_verify(void);
 

@@ -19,7 +19,19 @@
 #define RESEND_US 200
 
 static u32 stop_event;
+
+/* OpenSBI index of the hart that waits for the others; ~0: none does. */
+static volatile u32 executor = ~0u;
 static volatile u32 records_kept;
+
+/* A hart is where it was wanted: the executor may be in wfi. */
+static void answer(struct hart *h)
+{
+	const u32 who = executor;
+
+	if (who != ~0u && who != h->index)
+		sbi_ipi_raw_send(who);
+}
 
 void stop_this(struct hart *h, const struct sbi_trap_regs *regs)
 {
@@ -28,6 +40,7 @@ void stop_this(struct hart *h, const struct sbi_trap_regs *regs)
 	else if (!found_hs(h, regs))
 		__atomic_fetch_add(&records_kept, 1, __ATOMIC_RELAXED);
 	__smp_store_release(&h->where, HART_HELD);
+	answer(h);
 }
 
 /* The interrupt's work on the hart that it reaches. Held harts, and those of the present life, are not meant. */
@@ -49,6 +62,7 @@ static void process(struct sbi_scratch *scratch)
 		if (sbi_regs_from_virt(regs) && life.phase == LIFE_IS_ENDING) {
 			guest_run_on(h);
 			watchdog_disarm();
+			answer(h);
 			return;
 		}
 		break;
@@ -117,17 +131,24 @@ static u32 look_round(struct hart *me, u32 doomed, bool send)
 	return missing;
 }
 
-/* All harts have done what they will: fills the records of those who have not done it themselves. */
-static void account(struct hart *me, u32 doomed)
+/*
+ * All harts have done what they will: fills the records of those who have not done it themselves. False if one of them
+ * is still in a doomed guest.
+ */
+static bool account(struct hart *me, u32 doomed)
 {
+	bool safe = true;
 	u32 i;
 
 	for (i = 0; i < hart_count(); i++) {
 		struct hart *h = hart_at(i);
+		const bool answered = hart_is_accounted_for(h, doomed);
 
-		if (h == me || h->where == HART_HELD || h->where == HART_GUEST)
+		if (h == me || h->where == HART_HELD)
 			continue;
-		if (hart_is_accounted_for(h, doomed)) {
+		if (h->where == HART_GUEST) {
+			safe = safe && answered;
+		} else if (answered) {
 			found_nothing(h);
 		} else {
 			found_no_show(h);
@@ -137,27 +158,35 @@ static void account(struct hart *me, u32 doomed)
 	if (records_kept)
 		sbi_printf("warden: %u harts keep the record of the stop before, which nobody took over\n",
 			   records_kept);
+	records_kept = 0;
+	return safe;
 }
 
-void stop_life(struct hart *me, u32 doomed)
+bool stop_life(struct hart *me, u32 doomed)
 {
 	const u64 hz = sbi_timer_get_device()->timer_freq;
 	const u64 begin = sbi_timer_value(), resend = hz / 1000000 * RESEND_US;
 	u64 now = begin, sent = begin - resend;
+	bool send;
 
+	executor = me->index;
+	mb();
 	/*
 	 * The last round counts: once no hart of the dead life executes, nobody starts another. A hart that was started
 	 * meanwhile is START_PENDING or further in that round.
 	 */
-	while (look_round(me, doomed, now - sent >= resend)) {
-		if (now - sent >= resend)
+	while (now - begin <= hz / 1000 * TIME_LIMIT_MS) {
+		send = now - sent >= resend;
+		if (!look_round(me, doomed, send))
+			break;
+		if (send)
 			sent = now;
-		/* Others may wait for this hart's share in a remote fence before they can answer. */
+		watchdog_doze(sent + resend);
+		/* Others may also wait for this hart's share in a remote fence before they can answer. */
 		hart_poll();
 		now = sbi_timer_value();
-		if (now - begin > hz / 1000 * TIME_LIMIT_MS)
-			break;
 	}
-	account(me, doomed);
-	records_kept = 0;
+	executor = ~0u;
+	watchdog_disarm();
+	return account(me, doomed);
 }

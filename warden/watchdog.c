@@ -59,6 +59,19 @@ void watchdog_arm(struct hart *h)
 	csr_set(CSR_MIE, MIP_MTIP);
 }
 
+/* Only while a life is ending: without Sstc the timer was its timer. */
+void watchdog_doze(u64 time)
+{
+	const struct sbi_timer_device *timer = sbi_timer_get_device();
+
+	if (!timer->timer_event_start)
+		return;
+	timer->timer_event_start(time);
+	csr_set(CSR_MIE, MIP_MTIP);
+	wfi();
+	csr_clear(CSR_MIE, MIP_MTIP);
+}
+
 static bool waits_in_wfi(const struct sbi_trap_regs *regs)
 {
 	struct sbi_trap_info trap = { 0 };

@@ -131,4 +131,27 @@ enter_guest:
 	addi	a0, a0, 10
 	sret
 
+/* a0 address, a1: 0 load, 1 store. a0 = 1 if that traps. */
+	.globl	traps
+	.balign	4
+traps:
+	csrr	t1, stvec
+	lla	t0, 2f
+	csrw	stvec, t0
+	mv	t2, a0
+	li	a0, 0
+	bnez	a1, 1f
+	ld	t0, 0(t2)
+	j	3f
+1:	sd	zero, 0(t2)
+	j	3f
+	.balign	4
+2:	li	a0, 1
+3:	csrw	stvec, t1
+	ret
+
+/* Makes the image as large as a real one. */
+	.section .data.padding, "aw", %progbits
+	.space	PADDING, 0x5a
+
 	.section .note.GNU-stack, "", %progbits
