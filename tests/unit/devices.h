@@ -121,18 +121,20 @@ static inline void *guest_ram(unsigned n, u64 at)
 	return (void *)(uintptr_t)host_at.a;
 }
 
-/* What the harts' loops do for devices, until there is nothing left. */
+/* What the harts' loops do for devices, until nothing has been left for a while: the host's devices take turns. */
 static inline void guest_loop(void)
 {
-	bool more = true;
+	unsigned idle = 0;
 
-	for (unsigned rounds = 0; more; rounds++) {
-		more = false;
+	for (unsigned rounds = 0; idle < 8; rounds++) {
+		bool more = false;
+
 		MUST(rounds < 10000);
 		drivers_poll();
 		for (unsigned n = 0; n < MAX_VMS; n++)
 			if (vms[n])
 				more |= virtio_work(vms[n], arch_txn());
+		idle = more ? 0 : idle + 1;
 	}
 }
 
