@@ -85,6 +85,16 @@ static inline void hfence_vvma_all(void)
 	__asm__ volatile(".insn r 0x73, 0, 0x11, x0, x0, x0" ::: "memory");
 }
 
+static inline void fence_i(void)
+{
+	__asm__ volatile("fence.i" ::: "memory");
+}
+
+static inline void wfi(void)
+{
+	__asm__ volatile("wfi" ::: "memory");
+}
+
 static inline void sfence_vma_all(void)
 {
 	__asm__ volatile("sfence.vma" ::: "memory");

@@ -1,26 +1,8 @@
 /* Instruction fetch through guest translation, and decoding of loads and stores. */
 #include "arch/riscv64/decode.h"
 #include "arch/riscv64/hart.h"
+#include "arch/riscv64/hlvx.h"
 #include "core/lib/errno.h"
-
-/* HLVX.HU: load a halfword with execute permission through both stages. *failed is set if it trapped. */
-static u32 hlvx_hu(u64 at, struct hart *hart, bool *failed)
-{
-	u64 value = 0;
-	u64 bad = 1;
-
-	/* hypervisor_trap goes on at label 2 when the load faults, with `bad` still set. */
-	__asm__ volatile("	lla	t0, 2f\n"
-			 "	sd	t0, %[fixup]\n"
-			 "	.insn	r 0x73, 4, 0x32, %[value], %[at], x3\n"
-			 "	li	%[bad], 0\n"
-			 "2:	sd	zero, %[fixup]\n"
-			 : [value] "+&r"(value), [bad] "+&r"(bad), [fixup] "=m"(hart->fixup)
-			 : [at] "r"(at)
-			 : "t0", "memory");
-	*failed = *failed || bad;
-	return (u32)value;
-}
 
 int fetch_instruction(u64 pc, u32 *instruction)
 {

@@ -4,45 +4,8 @@
 
 #include "abi/types.h"
 #include "abi/warden.h"
-
-struct sbi_result {
-	s64 error; /* SBI_ERR_..., 0: success */
-	u64 value;
-};
-
-#define SBI_SUCCESS 0
-#define SBI_ERR_FAILED (-1)
-#define SBI_ERR_NOT_SUPPORTED (-2)
-#define SBI_ERR_INVALID_PARAM (-3)
-#define SBI_ERR_DENIED (-4)
-#define SBI_ERR_INVALID_ADDRESS (-5)
-#define SBI_ERR_ALREADY_AVAILABLE (-6)
-#define SBI_ERR_ALREADY_STARTED (-7)
-#define SBI_ERR_ALREADY_STOPPED (-8)
-
-#define SBI_EXT_BASE 0x10
-#define SBI_EXT_TIME 0x54494d45
-#define SBI_EXT_IPI 0x735049
-#define SBI_EXT_RFENCE 0x52464e43
-#define SBI_EXT_HSM 0x48534d
-#define SBI_EXT_SRST 0x53525354
-#define SBI_EXT_DBCN 0x4442434e
-#define SBI_EXT_SUSP 0x53555350
-#define SBI_EXT_LEGACY_LAST 0x0f
-
-static inline struct sbi_result sbi_call(u64 extension, u64 function, u64 arg0, u64 arg1, u64 arg2, u64 arg3, u64 arg4)
-{
-	register u64 a0 __asm__("a0") = arg0;
-	register u64 a1 __asm__("a1") = arg1;
-	register u64 a2 __asm__("a2") = arg2;
-	register u64 a3 __asm__("a3") = arg3;
-	register u64 a4 __asm__("a4") = arg4;
-	register u64 a6 __asm__("a6") = function;
-	register u64 a7 __asm__("a7") = extension;
-
-	__asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a2), "r"(a3), "r"(a4), "r"(a6), "r"(a7) : "memory");
-	return (struct sbi_result){(s64)a0, a1};
-}
+#include "arch/riscv64/ecall.h"
+#include "arch/riscv64/sbi.h"
 
 /* True if the firmware has the extension (BASE, probe_extension). */
 static inline bool sbi_probe(u64 extension)

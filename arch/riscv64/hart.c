@@ -28,10 +28,7 @@ void secondary_entry(void);
 
 u64 arch_time(void)
 {
-	u64 now;
-
-	__asm__ volatile("rdtime %0" : "=r"(now));
-	return now;
+	return csr_read(time);
 }
 
 struct txn *arch_txn(void)
@@ -152,7 +149,7 @@ static void wait_for_work(struct hart *hart, u64 next)
 	__atomic_store_n(&hart->where, HART_IN_WFI, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&hart->kicked, __ATOMIC_SEQ_CST)) {
 		estate_store(&hart->record->idle, 1);
-		__asm__ volatile("wfi" ::: "memory");
+		wfi();
 		estate_store(&hart->record->idle, 0);
 	}
 	__atomic_store_n(&hart->where, HART_IN_HS, __ATOMIC_SEQ_CST);
@@ -168,7 +165,7 @@ static void deliver(struct vcpu *v)
 		estate_store(&r->fence, 0);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		hfence_vvma_all();
-		__asm__ volatile("fence.i" ::: "memory");
+		fence_i();
 	}
 	if (estate_load(&r->ipi)) {
 		/* First the line, then the word: a life that ends in between delivers twice, which a guest can bear. */
