@@ -4,6 +4,18 @@
 
 #include "arch/riscv64/hart.h"
 
+struct call;
+
+/* An SBI extension that guests have. Functions that it has no number for are SBI_ERR_NOT_SUPPORTED; tests call all others. */
+struct guest_extension {
+	u64 id;
+	u64 functions; /* its function numbers are 0 .. functions-1 */
+	void (*handle)(struct call *c);
+};
+
+extern const struct guest_extension guest_extensions[];
+extern const unsigned guest_extension_count;
+
 /* An ecall from VS-mode: SBI. */
 void guest_sbi(struct hart *hart, struct vcpu *v);
 

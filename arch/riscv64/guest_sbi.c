@@ -29,12 +29,7 @@ struct call {
 	bool no_return; /* nothing of the result is committed: the call does not return, or happens again */
 };
 
-struct extension {
-	u64 id;
-	void (*handle)(struct call *c);
-};
-
-static const struct extension *find_extension(u64 id);
+static const struct guest_extension *find_extension(u64 id);
 
 /* ---- BASE ---- */
 
@@ -53,13 +48,8 @@ static void base(struct call *c)
 	case 3:
 		c->value = find_extension(c->a[0]) != NULL;
 		break;
-	case 4: /* mvendorid, marchid, mimpid: 0 means not given */
-	case 5:
-	case 6:
+	default: /* mvendorid, marchid, mimpid: 0 means not given */
 		c->value = 0;
-		break;
-	default:
-		c->error = SBI_ERR_NOT_SUPPORTED;
 	}
 }
 
@@ -67,10 +57,6 @@ static void base(struct call *c)
 
 static void set_timer(struct call *c)
 {
-	if (c->function != 0) {
-		c->error = SBI_ERR_NOT_SUPPORTED;
-		return;
-	}
 	csr_write(vstimecmp, c->a[0]);
 }
 
@@ -111,10 +97,7 @@ static void send_ipi(struct vcpu *v, void *cookie)
 
 static void ipi(struct call *c)
 {
-	if (c->function != 0)
-		c->error = SBI_ERR_NOT_SUPPORTED;
-	else
-		c->error = for_each_target(c->v->vm, c->a[0], c->a[1], send_ipi, NULL);
+	c->error = for_each_target(c->v->vm, c->a[0], c->a[1], send_ipi, NULL);
 }
 
 /* ---- RFENCE ---- */
@@ -136,10 +119,6 @@ static void rfence(struct call *c)
 	u64 from = c->a[2];
 	u64 bytes = c->a[3];
 
-	if (c->function > 6) {
-		c->error = SBI_ERR_NOT_SUPPORTED;
-		return;
-	}
 	if (c->function > 2) {
 		/* HFENCE is for hypervisors; guests have no H extension. */
 		c->error = SBI_ERR_NOT_SUPPORTED;
@@ -264,10 +243,6 @@ static void hsm(struct call *c)
 		hart_suspend(c);
 		return;
 	}
-	if (c->function > 3) {
-		c->error = SBI_ERR_NOT_SUPPORTED;
-		return;
-	}
 	target = idmap_find(&c->v->vm->ids, c->a[0]);
 	if (!target)
 		c->error = SBI_ERR_INVALID_PARAM;
@@ -284,10 +259,6 @@ static void srst(struct call *c)
 	u32 type = (u32)c->a[0];
 	u32 reason = (u32)c->a[1];
 
-	if (c->function != 0) {
-		c->error = SBI_ERR_NOT_SUPPORTED;
-		return;
-	}
 	if (type > 2 || reason > 1) {
 		c->error = SBI_ERR_INVALID_PARAM;
 		return;
@@ -322,13 +293,9 @@ static void debug_console(struct call *c)
 		/* Input goes to the UART only. */
 		c->value = 0;
 		return;
-	case 2:
+	default:
 		text[0] = (char)c->a[0];
 		bytes = 1;
-		break;
-	default:
-		c->error = SBI_ERR_NOT_SUPPORTED;
-		return;
 	}
 	lock_take(&vm->dev_lock);
 	bytes = console_stage(vm, c->t, text, bytes);
@@ -346,10 +313,6 @@ static void system_suspend(struct call *c)
 {
 	struct vm *vm = c->v->vm;
 
-	if (c->function != 0) {
-		c->error = SBI_ERR_NOT_SUPPORTED;
-		return;
-	}
 	if ((u32)c->a[0] != 0) {
 		c->error = SBI_ERR_INVALID_PARAM;
 		return;
@@ -369,16 +332,25 @@ static void system_suspend(struct call *c)
 
 /* ---- Dispatch ---- */
 
-static const struct extension extensions[] = {
-	{SBI_EXT_BASE, base}, {SBI_EXT_TIME, set_timer}, {SBI_EXT_IPI, ipi},	       {SBI_EXT_RFENCE, rfence},
-	{SBI_EXT_HSM, hsm},   {SBI_EXT_SRST, srst},	 {SBI_EXT_DBCN, debug_console}, {SBI_EXT_SUSP, system_suspend},
+const struct guest_extension guest_extensions[] = {
+	// clang-format off
+	{SBI_EXT_BASE,	 7, base},
+	{SBI_EXT_TIME,	 1, set_timer},
+	{SBI_EXT_IPI,	 1, ipi},
+	{SBI_EXT_RFENCE, 7, rfence},
+	{SBI_EXT_HSM,	 4, hsm},
+	{SBI_EXT_SRST,	 1, srst},
+	{SBI_EXT_DBCN,	 3, debug_console},
+	{SBI_EXT_SUSP,	 1, system_suspend},
+	// clang-format on
 };
+const unsigned guest_extension_count = ARRAY_SIZE(guest_extensions);
 
-static const struct extension *find_extension(u64 id)
+static const struct guest_extension *find_extension(u64 id)
 {
-	for (unsigned n = 0; n < ARRAY_SIZE(extensions); n++) {
-		if (extensions[n].id == id)
-			return &extensions[n];
+	for (unsigned n = 0; n < guest_extension_count; n++) {
+		if (guest_extensions[n].id == id)
+			return &guest_extensions[n];
 	}
 	return NULL;
 }
@@ -386,7 +358,7 @@ static const struct extension *find_extension(u64 id)
 void guest_sbi(struct hart *hart, struct vcpu *v)
 {
 	struct vcpu_record *r = v->r;
-	const struct extension *e = find_extension(r->x[17]);
+	const struct guest_extension *e = find_extension(r->x[17]);
 	struct call c = {
 		.hart = hart,
 		.v = v,
@@ -395,7 +367,7 @@ void guest_sbi(struct hart *hart, struct vcpu *v)
 		.a = {r->x[10], r->x[11], r->x[12], r->x[13], r->x[14], r->x[15]},
 	};
 
-	if (e)
+	if (e && c.function < e->functions)
 		e->handle(&c);
 	else
 		c.error = SBI_ERR_NOT_SUPPORTED;
