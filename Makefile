@@ -46,7 +46,7 @@ setup:
 	@tools/fetch.sh
 
 demo: all
-	$(Q)$(BUILD)/outlive run examples/demo.yaml
+	$(Q)tools/demo.py
 
 test-programs: $(TEST_PROGRAMS)
 
