@@ -16,12 +16,15 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* How long a host may take to power off before QEMU is ended, ms. */
 #define POWEROFF_MS 5000
+/* VMs' states are asked for so often: events are sent once, and a life may end while it sends one. */
+#define PS_MS 2000
 /* Longest sleep of the loop: repetitions and gaps are looked at so often. */
 #define TICK_MS 100
 
@@ -44,7 +47,7 @@ static void note_host(struct broker *b, const struct ctl_host *host, bool is_rep
 	b->host = *host;
 	b->is_up = true;
 	if (!was_up) {
-		ask(b, CTL_PS, &(u32){0}, sizeof(u32));
+		b->ps_due = b->now;
 		if (b->view.up)
 			b->view.up(b->view.arg, host);
 		return;
@@ -56,12 +59,11 @@ static void note_host(struct broker *b, const struct ctl_host *host, bool is_rep
 			console_log_restart(&b->consoles[i]);
 			b->acknowledged[i] = 0;
 		}
-	/* What the dead life had been asked and not answered is asked of its heir at once. */
-	link_repeat(b, true);
+	link_heir(b);
+	/* The heir takes for told what state it finds its VMs in. */
+	b->ps_due = b->now;
 	if (host->life > 1)
 		ask(b, CTL_LIVES, &(u64){host->life - 1}, sizeof(u64));
-	else
-		ask(b, CTL_PS, &(u32){0}, sizeof(u32));
 }
 
 static void note_vm(struct broker *b, const struct ctl_vm *vm)
@@ -77,6 +79,7 @@ static void note_vm(struct broker *b, const struct ctl_vm *vm)
 	}
 	*known = *vm;
 	known->name[sizeof(known->name) - 1] = '\0';
+	clients_event(b, &(struct ctl_header){.type = CTL_EVENT_VM, .vm = vm->index}, vm, sizeof(*vm));
 	if (b->view.vm)
 		b->view.vm(b->view.arg, known);
 }
@@ -134,7 +137,6 @@ void broker_frame(struct broker *b, const struct ctl_header *header, const u8 *p
 		if (header->length < sizeof(vm))
 			break;
 		memcpy(&vm, payload, sizeof(vm));
-		clients_event(b, &copy, payload, header->length);
 		note_vm(b, &vm);
 		break;
 	case CTL_LIVES | CTL_REPLY:
@@ -249,7 +251,11 @@ static void read_serial(struct broker *b)
 
 static void look_at_clock(struct broker *b)
 {
-	link_repeat(b, false);
+	link_repeat(b);
+	if (b->is_up && b->now >= b->ps_due && !b->is_ending && !link_has_own(&b->link)) {
+		b->ps_due = b->now + PS_MS;
+		ask(b, CTL_PS, &(u32){0}, sizeof(u32));
+	}
 	for (u32 i = 0; i < b->plan->vm_count; i++)
 		console_log_tick(&b->consoles[i], b->now);
 	if (b->is_ending && b->now >= b->kill_at)
@@ -333,10 +339,15 @@ static int loop(struct broker *b)
 static int open_listener(struct rundir *dir)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bound;
+	mode_t before;
 
 	rundir_socket_path(dir, "control", at.sun_path, sizeof(at.sun_path));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 16) < 0) {
+	/* --dir may name a directory that others can read. */
+	before = umask(077);
+	bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&at, sizeof(at));
+	umask(before);
+	if (bound < 0 || listen(fd, 16) < 0) {
 		message_error("%s/control: %s", dir->path, strerror(errno));
 		if (fd >= 0)
 			close(fd);

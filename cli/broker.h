@@ -43,7 +43,8 @@ struct link_request {
 	struct broker_client *client; /* NULL: the broker's own */
 	u32 tag;		      /* on the channel */
 	u32 client_tag;
-	u64 sent; /* ms */
+	u64 due;	/* ms: to be sent again then */
+	bool is_harmless; /* to do it twice is to do it once */
 	size_t size;
 	u8 frame[];
 };
@@ -58,6 +59,10 @@ struct link {
 
 /* Repeat after so many ms without an answer. */
 #define LINK_REPEAT_MS 1000
+/* The same for requests that do harm if they are done twice (input, reset): a slow host must not get them again. */
+#define LINK_REPEAT_HARMFUL_MS 10000
+/* Those are asked of an heir after so many ms: it may yet answer what was still on its way to the dead life. */
+#define LINK_HEIR_MS 300
 /* More than this waiting for the host, and clients have to wait. */
 #define LINK_OUT_MAX KIB(64)
 
@@ -68,8 +73,14 @@ void link_send(struct broker *b, struct broker_client *client, struct ctl_header
 /* Reads what has come. False when the channel is closed. */
 bool link_read(struct broker *b);
 
-/* Repeats what is due; all at once if `now_all` (a life has ended). */
-void link_repeat(struct broker *b, bool now_all);
+/* True if a request of the broker's own has not been answered. */
+bool link_has_own(const struct link *link);
+
+/* Repeats what is due. */
+void link_repeat(struct broker *b);
+
+/* A life has ended: what it had been asked is asked of its heir. */
+void link_heir(struct broker *b);
 
 /* A client has gone: nobody waits for its replies. */
 void link_forget(struct broker *b, const struct broker_client *client);
@@ -121,6 +132,7 @@ struct broker {
 	bool had_client;
 	struct ctl_host host;
 	struct ctl_vm vms[MAX_VMS]; /* last known state; name "" if none */
+	u64 ps_due;	   /* ms: the next look at all VMs; an event may have been lost */
 	u64 up_deadline;   /* ms, 0: none */
 	bool is_ending;	   /* we want the end */
 	u64 kill_at;	   /* ms, while it is ending */

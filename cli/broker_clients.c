@@ -82,7 +82,7 @@ static void attach_console(struct broker *b, struct broker_client *client, const
 	log = &b->consoles[request->vm];
 	client->console = (int)request->vm;
 	client->console_at = log->end - log->start > backlog ? log->end - backlog : log->start;
-	answer(client, request, 0, NULL, 0);
+	answer(client, request, 0, &log->end, sizeof(log->end));
 }
 
 static void request(struct broker *b, struct broker_client *client, const struct ctl_header *header,

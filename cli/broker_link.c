@@ -9,6 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool is_harmless(u16 type)
+{
+	return type != CTL_CONSOLE_INPUT && type != CTL_VM_RESET && type != CTL_VM_START;
+}
+
 void link_send(struct broker *b, struct broker_client *client, struct ctl_header header, const void *payload,
 	       bool answered)
 {
@@ -21,7 +26,8 @@ void link_send(struct broker *b, struct broker_client *client, struct ctl_header
 	if (++b->link.last_tag == 0)
 		b->link.last_tag = 1;
 	request->tag = header.tag = b->link.last_tag;
-	request->sent = b->now;
+	request->is_harmless = is_harmless(header.type);
+	request->due = b->now + (request->is_harmless ? LINK_REPEAT_MS : LINK_REPEAT_HARMFUL_MS);
 	request->size = frame_encode(request->frame, FRAME_MAX, &header, payload, header.length);
 	buffer_put(&b->link.out, request->frame, request->size);
 	if (!answered) {
@@ -80,17 +86,31 @@ bool link_read(struct broker *b)
 	return got > 0;
 }
 
-void link_repeat(struct broker *b, bool now_all)
+bool link_has_own(const struct link *link)
+{
+	for (const struct link_request *r = link->requests; r; r = r->next)
+		if (!r->client)
+			return true;
+	return false;
+}
+
+void link_repeat(struct broker *b)
 {
 	/* What has not even left needs no repetition. */
-	if (buffer_fill(&b->link.out) && !now_all)
+	if (buffer_fill(&b->link.out))
 		return;
 	for (struct link_request *r = b->link.requests; r; r = r->next) {
-		if (!now_all && b->now - r->sent < LINK_REPEAT_MS)
+		if (b->now < r->due)
 			continue;
-		r->sent = b->now;
+		r->due = b->now + (r->is_harmless ? LINK_REPEAT_MS : LINK_REPEAT_HARMFUL_MS);
 		buffer_put(&b->link.out, r->frame, r->size);
 	}
+}
+
+void link_heir(struct broker *b)
+{
+	for (struct link_request *r = b->link.requests; r; r = r->next)
+		r->due = b->now + (r->is_harmless ? 0 : LINK_HEIR_MS);
 }
 
 void link_forget(struct broker *b, const struct broker_client *client)

@@ -136,8 +136,9 @@ const char *client_refusal(s32 status)
 {
 	switch (-status) {
 	case ENOENT:
-	case ENXIO:
 		return "there is none";
+	case ENXIO:
+		return "it is not running";
 	case EBUSY:
 		return "it is in a state in which that cannot be done";
 	case EALREADY:
@@ -161,7 +162,7 @@ int client_do(struct client *c, u16 type, u32 vm, const void *payload, size_t le
 	if (code || reply->status == 0 || reply->status == -EALREADY)
 		return code;
 	message_error("%s: %s", what, client_refusal(reply->status));
-	return reply->status == -ENOENT || reply->status == -ENXIO ? EXIT_CODE_NOT_FOUND : EXIT_CODE_REFUSED;
+	return reply->status == -ENOENT ? EXIT_CODE_NOT_FOUND : EXIT_CODE_REFUSED;
 }
 
 int client_host(struct client *c, struct ctl_host *host)
@@ -254,14 +255,20 @@ int client_lives(struct client *c, struct ctl_life *lives, size_t max, size_t *c
 	return EXIT_CODE_OK;
 }
 
-bool client_events(struct client *c)
+void client_dispatch(struct client *c)
 {
 	struct ctl_header header;
-	bool is_open = receive(c);
 	const u8 *payload;
 
 	while (frame_next(&c->decoder, &header, &payload))
 		if (c->event)
 			c->event(c->arg, &header, payload);
+}
+
+bool client_events(struct client *c)
+{
+	bool is_open = receive(c);
+
+	client_dispatch(c);
 	return is_open;
 }

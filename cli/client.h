@@ -60,6 +60,9 @@ int client_find_vm(struct client *c, const char *name, struct ctl_vm *vm);
 /* All lives in the history, oldest first, at most 64 (LIFE_COUNT). */
 int client_lives(struct client *c, struct ctl_life *lives, size_t max, size_t *count);
 
+/* Calls `event` for what has been read already, together with an answer. To be called before waiting for c->fd. */
+void client_dispatch(struct client *c);
+
 /* Reads what has come and calls `event`. False when the broker has gone. `fd` is readable or has ended. */
 bool client_events(struct client *c);
 

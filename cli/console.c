@@ -35,6 +35,8 @@ struct console {
 	bool input_ended;
 	bool has_found; /* --until */
 	bool output_failed;
+	u64 position;	   /* of the output that has been printed */
+	u64 backlog_end;   /* what lies before has been there when we came */
 	const char *until;
 	char *seen; /* the last bytes of output, as many as --until may need, and what has just come */
 	size_t seen_count;
@@ -89,6 +91,7 @@ static void output(struct console *c, const u8 *payload, size_t length)
 	memcpy(&offset, payload, sizeof(offset));
 	payload += sizeof(offset);
 	length -= sizeof(offset);
+	c->position = offset + length;
 	if (c->json)
 		json_out(json_pack("{s:o,s:o}", "offset", json_number(offset), "text",
 				   json_text((const char *)payload, length)),
@@ -157,14 +160,18 @@ static void read_input(struct console *c)
 /* Until somebody or something ends it. True: the host still runs. `end`: ms, 0 for never. */
 static bool loop(struct console *c, u64 end)
 {
+	client_dispatch(&c->client);
 	while (!c->has_left && !c->has_found && !c->output_failed) {
 		struct pollfd fds[2] = {{.fd = c->client.fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
 		u64 now = clock_ms();
 		int wait = -1;
 
-		if (end && now >= end)
+		/* However short the time: what has been there when we came is printed. */
+		if (end && now >= end && c->position >= c->backlog_end)
 			return true;
-		if (end)
+		if (end && now >= end)
+			wait = RETRY_MS;
+		else if (end)
 			wait = end - now > 1000 ? 1000 : (int)(end - now);
 		if (c->input_count && !c->input_tag && (wait < 0 || wait > RETRY_MS))
 			wait = RETRY_MS;
@@ -183,11 +190,15 @@ static bool loop(struct console *c, u64 end)
 static int attach(struct console *c, u64 backlog)
 {
 	struct client_reply reply;
+	int code;
 
 	c->client.event = event;
 	c->client.arg = c;
 	c->is_person = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !c->json;
-	return client_do(&c->client, BROKER_CONSOLE, c->vm.index, &backlog, sizeof(backlog), &reply, c->vm.name);
+	code = client_do(&c->client, BROKER_CONSOLE, c->vm.index, &backlog, sizeof(backlog), &reply, c->vm.name);
+	if (!code && backlog && reply.length >= sizeof(c->backlog_end))
+		memcpy(&c->backlog_end, reply.payload, sizeof(c->backlog_end));
+	return code;
 }
 
 int console_attach_first(struct rundir *dir, bool json)

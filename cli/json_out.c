@@ -9,7 +9,7 @@
 
 void json_out(json_t *value, bool compact)
 {
-	json_dumpf(value, stdout, compact ? JSON_COMPACT : JSON_INDENT(2));
+	json_dumpf(value, stdout, (compact ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(12));
 	putchar('\n');
 	fflush(stdout);
 	json_decref(value);

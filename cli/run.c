@@ -96,9 +96,9 @@ static int find_machine(const struct options *o, struct machine_files *files)
 	files->image = find_file("outlive.bin");
 	files->firmware = is_stock ? memory_copy("default") : find_file("warden.bin");
 	if (!files->image || !files->firmware) {
-		message_error("%s is not beside this program%s (\"make\" builds it; OUTLIVE_LIB names its directory)%s",
+		message_error("%s is not %s (\"make\" builds it; OUTLIVE_LIB names its directory)%s",
 			      files->image ? "the firmware warden.bin" : "the hypervisor outlive.bin",
-			      getenv("OUTLIVE_LIB") ? " nor in $OUTLIVE_LIB" : "",
+			      getenv("OUTLIVE_LIB") ? "in $OUTLIVE_LIB" : "beside this program",
 			      files->image ? "; or use --firmware stock" : "");
 		return EXIT_CODE_FAILED;
 	}
@@ -133,6 +133,7 @@ static _Noreturn void child_main(const struct host_plan *plan, const struct qemu
 	const struct broker_view view = {.up = tell_ready, .arg = &ready};
 	int log = openat(dir->fd, "run.log", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int code;
 
 	/* Not of the terminal's group: its Ctrl-C is for the parent. */
 	setsid();
@@ -142,7 +143,9 @@ static _Noreturn void child_main(const struct host_plan *plan, const struct qemu
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	dup2(log < 0 ? null : log, STDERR_FILENO);
-	_exit(broker_run(plan, qemu, dir, &view, up_seconds));
+	code = broker_run(plan, qemu, dir, &view, up_seconds);
+	rundir_end(dir);
+	_exit(code);
 }
 
 static int start_child(struct child *child, const struct host_plan *plan, const struct qemu_options *qemu,
@@ -259,15 +262,15 @@ static int start(const struct options *o, const struct host_plan *plan)
 		message_note("starting \"%s\": %u harts, %s, boot pack of %s", dir.name, plan->harts,
 			     units_format_size(memory, sizeof(memory), plan->memory),
 			     units_format_size(pack, sizeof(pack), plan->pack_size));
-		if (o->detach || o->kernel)
+		if (o->detach || o->kernel) {
 			code = run_in_child(o, plan, &files.qemu, &dir, up_seconds);
-		else
+			/* The child ends it. */
+			rundir_close(&dir);
+		} else {
 			code = broker_run(plan, &files.qemu, &dir, run_view_init(&view, plan, o->json, o->quiet),
 					  up_seconds);
-		if (o->detach && code == EXIT_CODE_OK)
-			rundir_close(&dir);
-		else
 			rundir_end(&dir);
+		}
 	}
 	free_machine(&files);
 	return code;

@@ -1,4 +1,5 @@
 /* `outlive top`: what the VMs do, from two looks at their counters. */
+#include "abi/estate.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -114,6 +115,8 @@ static void print_json(const struct look *a, const struct look *b, bool compact)
 	for (size_t i = 0; i < b->vcpu_count; i++) {
 		const struct ctl_vcpu *v = &b->vcpus[i], *was = before_vcpu(a, b, i);
 
+		if (v->state == VCPU_UNUSED)
+			continue;
 		json_array_append_new(
 			vcpus, json_pack("{s:s,s:o,s:s,s:s,s:o,s:f,s:f,s:o,s:o}", "vm", vm_name(b, v->vm), "id",
 					 json_number(v->id), "state", name_of_vcpu_state(v->state), "park_reason",
@@ -155,6 +158,8 @@ static void print_vcpus(const struct look *a, const struct look *b)
 	for (size_t i = 0; i < b->vcpu_count; i++) {
 		const struct ctl_vcpu *v = &b->vcpus[i], *was = before_vcpu(a, b, i);
 
+		if (v->state == VCPU_UNUSED)
+			continue;
 		table_cell(&t, "%s", vm_name(b, v->vm));
 		table_cell(&t, "%u", v->id);
 		table_cell(&t, "%s", name_of_vcpu_state(v->state));

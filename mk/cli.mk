@@ -13,3 +13,36 @@ $(BUILD)/outlive: $(CLI_OBJECTS) $(CLI_SHARED:%.c=$(BUILD)/host/plain/%.o) mk/cl
 	$(Q)$(HOSTCC) $(HOST_FLAGS_plain) -o $@ $(filter %.o,$^) $(CLI_LIBS)
 
 -include $(CLI_OBJECTS:.o=.d)
+
+# Its tests: they are linked with all of it but main, from an archive, in the flavour of their kind. mk/tests.mk links
+# what a test program depends on, so the libraries come as a file, too: a linker script that names them.
+CLI_TESTS := $(wildcard tests/unit/cli_*_test.c)
+CLI_FUZZERS := $(wildcard tests/fuzz/host_file_fuzz.c)
+CLI_FAKE := $(BUILD)/tests/unit/cli_fake_host
+
+define cli_flavour
+CLI_OBJECTS_$(1) := $$(filter-out %/main.o,$$(CLI_C:%.c=$$(BUILD)/host/$(1)/%.o)) \
+	$$(CLI_SHARED:%.c=$$(BUILD)/host/$(1)/%.o)
+$$(BUILD)/host/$(1)/libcli.a: $$(CLI_OBJECTS_$(1)) mk/cli.mk
+	$$(call say,AR,$$@)
+	@rm -f $$@
+	$$(Q)ar rcs $$@ $$(filter %.o,$$^)
+-include $$(CLI_OBJECTS_$(1):.o=.d)
+endef
+$(foreach flavour,asan fuzz,$(eval $(call cli_flavour,$(flavour))))
+
+$(BUILD)/host/cli-libs: mk/cli.mk
+	@mkdir -p $(@D)
+	$(Q)echo 'INPUT($(CLI_LIBS))' >$@
+
+$(CLI_TESTS:%.c=$(BUILD)/%): $(BUILD)/host/asan/libcli.a $(BUILD)/host/cli-libs
+$(CLI_FUZZERS:%.c=$(BUILD)/%): $(BUILD)/host/fuzz/libcli.a $(BUILD)/host/cli-libs
+
+# What tests/machine/cli_*.sh runs in place of QEMU.
+TEST_PROGRAMS += $(CLI_FAKE)
+$(CLI_FAKE): $(addprefix $(BUILD)/host/plain/,tests/unit/cli_fake_host.o core/vm/pack.o core/lib/format.o \
+		core/control/frame.o core/lib/crc32c.o)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOST_FLAGS_plain) -o $@ $^
+-include $(BUILD)/host/plain/tests/unit/cli_fake_host.d
