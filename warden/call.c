@@ -41,12 +41,13 @@ static int crash(u64 cause, u64 text, u64 text_size, struct sbi_trap_regs *regs)
 	return SBI_OK;
 }
 
-static int handle(unsigned long extension, unsigned long function, struct sbi_trap_regs *regs,
+static int handle(unsigned long id, unsigned long function, struct sbi_trap_regs *regs,
 		  struct sbi_ecall_return *out)
 {
 	struct hart *h = hart_this();
 	int rc;
 
+	(void)id;
 	/* medeleg sends the ecalls of guests and of user mode to HS-mode: this is for a machine that does otherwise. */
 	if (sbi_regs_from_virt(regs) || sbi_mstatus_prev_mode(regs->mstatus) != PRV_S)
 		return SBI_ENOTSUPP;

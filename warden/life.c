@@ -233,8 +233,8 @@ static int start_hart(struct hart *h, u64 opaque)
 	while (__sbi_hsm_hart_get_state(h->index) == SBI_HSM_STATE_STOP_PENDING)
 		if (sbi_timer_value() - begin > ticks_per_second() / 100)
 			return SBI_ETIMEDOUT;
-	rc = sbi_hsm_hart_start(sbi_scratch_thishart_ptr(), sbi_domain_thishart_ptr(), h->id, life.entry,
-				PRV_S, opaque);
+	rc = sbi_hsm_hart_start(sbi_scratch_thishart_ptr(), sbi_hartindex_to_domain(hart_this()->index),
+				h->id, life.entry, PRV_S, opaque);
 	/* HSM says EINVAL of a hart that is being started already. */
 	return rc == SBI_EINVAL ? SBI_EALREADY : rc;
 }

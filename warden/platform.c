@@ -45,8 +45,9 @@ static u32 tlb_entries(void)
 
 static u32 heap_size(u32 harts)
 {
-	return BIT_ALIGN(SBI_PLATFORM_DEFAULT_HEAP_SIZE(harts) + SBI_TLB_INFO_SIZE * 8 * harts,
-			 HEAP_BASE_ALIGN);
+	const u64 need = SBI_PLATFORM_DEFAULT_HEAP_SIZE(harts) + SBI_TLB_INFO_SIZE * 8 * harts;
+
+	return (u32)ROUNDUP(need, HEAP_BASE_ALIGN);
 }
 
 /* How many of the machine's harts have room for their stack and heap in front of slot A. */
@@ -59,7 +60,9 @@ static u32 harts_that_fit(u32 harts)
 	return harts;
 }
 
-/* Called by the boot hart before anything else; the arguments are those of the previous boot stage. */
+/* Called by fw_base.S, on the boot hart, before anything else; the arguments are those of the previous boot stage. */
+unsigned long fw_platform_init(unsigned long hart, unsigned long fdt_address, unsigned long info,
+			       unsigned long a3, unsigned long a4);
 unsigned long fw_platform_init(unsigned long hart, unsigned long fdt_address, unsigned long info,
 			       unsigned long a3, unsigned long a4)
 {
@@ -68,6 +71,7 @@ unsigned long fw_platform_init(unsigned long hart, unsigned long fdt_address, un
 	const char *model = fdt_getprop(fdt, 0, "model", &length);
 	u32 id, count = 0;
 
+	(void)hart, (void)info, (void)a3, (void)a4;
 	if (cpus < 0)
 		for (;;)
 			wfi();

@@ -154,6 +154,7 @@ static void process(struct sbi_scratch *scratch)
 {
 	struct hart *h = hart_this();
 
+	(void)scratch;
 	if (h->where == HART_LIFE) {
 		h->misses = 0;
 		watchdog_arm(h);

@@ -521,7 +521,7 @@ static void first_life(void)
 	if (SCENARIO == STARTING) {
 		for (u64 hart = 1; hart <= last; hart++)
 			sbi(0x48534d, 0, hart, (u64)secondary_entry, 0, 0);
-		crash("others are on their way");
+		crash("others are on their way!");
 	}
 	others_up();
 	switch (SCENARIO) {
@@ -533,7 +533,7 @@ static void first_life(void)
 	case HANG:
 	case TRAP_LOOP:
 	case TRAP_NOWHERE:
-		check(warden(WARDEN_WATCHDOG, 50, 0, 0, 0).error == 0, 0);
+		check(warden(WARDEN_WATCHDOG, 200, 0, 0, 0).error == 0, 0);
 		send_off(last, SCENARIO);
 		sleep_ms(5000);
 		check(false, last);
@@ -559,8 +559,8 @@ static void first_life(void)
 	case PEACE:
 		if (last > 1)
 			send_off(last, GUEST);
-		check(warden(WARDEN_WATCHDOG, 50, 0, 0, 0).error == 0, 0);
-		sleep_ms(500);
+		check(warden(WARDEN_WATCHDOG, 200, 0, 0, 0).error == 0, 0);
+		sleep_ms(1500);
 		finish();
 	case TICKS:
 		print("TICKS ");
@@ -616,6 +616,9 @@ static void second_life(u64 hart)
 		check_x(&hart_record(last)->found, 0, 0);
 		break;
 	case STARTING:
+		check(warden_record()->text_size == 24, warden_record()->text_size);
+		for (u64 i = 0; i < 24; i++)
+			check(warden_record()->text[i] == "others are on their way!"[i], i);
 		check_record(LIFE_PANIC, 0);
 		for (u64 other = 1; other <= last; other++)
 			check(hart_record(other)->found.state == FOUND_HS, hart_record(other)->found.state);
