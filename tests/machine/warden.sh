@@ -103,16 +103,27 @@ port = socket.socket(socket.AF_UNIX)
 port.connect(path)
 
 
+received = b""
+
+
+def packet():
+    global received
+    while b"#" not in received or len(received) < received.index(b"#") + 3:
+        received += port.recv(4096)
+    end = received.index(b"#")
+    text, received = received[:end].split(b"$", 1)[1].decode(), received[end + 3:]
+    port.sendall(b"+")
+    return text
+
+
 def call(text):
     port.sendall(b"$%s#%02x" % (text.encode(), sum(text.encode()) & 255))
-    data = b""
-    while b"#" not in data or len(data) < data.index(b"#") + 3:
-        data += port.recv(4096)
-    port.sendall(b"+")
-    return data.split(b"$", 1)[1].split(b"#")[0].decode()
+    answer = packet()
+    while answer.startswith("T"):  # that the machine has stopped for us comes when it likes
+        answer = packet()
+    return answer
 
 
-call("?")
 call("qqemu.PhyMemMode")
 call("Qqemu.PhyMemMode:1")
 byte = int(call("m%x,1" % address), 16)
