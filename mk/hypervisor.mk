@@ -7,7 +7,7 @@ HV := $(BUILD)/hv
 HV_CC := $(CROSS)gcc
 HV_ARCH := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany
 HV_CFLAGS := $(LANGUAGE) $(PATHS) -Iarch/riscv64/include -I$(HV) -O2 -g $(HV_ARCH) -ffreestanding -fPIE -fvisibility=hidden \
-	-fno-stack-protector -fno-omit-frame-pointer -fno-tree-loop-distribute-patterns \
+	-fno-stack-protector -fomit-frame-pointer -fno-tree-loop-distribute-patterns \
 	-fno-asynchronous-unwind-tables -nostdinc -isystem $(shell $(CROSS)gcc -print-file-name=include 2>/dev/null) \
 	-isystem mk/freestanding -isystem $(FDT_DIR)
 HV_LDS := arch/riscv64/outlive.lds

@@ -207,13 +207,14 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	else
 		vm_create_all();
 	report_for_duty();
-	hart_start_others();
 	if (heir) {
-		adopt_vcpu_arrived(arrived);
+		/* Each vCPU is handed over once: here, or when the hart that it was in comes. */
 		adopt_resume();
-	} else {
-		vm_autostart();
+		adopt_vcpu_arrived(arrived);
 	}
+	hart_start_others();
+	if (!heir)
+		vm_autostart();
 	hart_loop();
 }
 

@@ -17,19 +17,30 @@
 #define SBI_IMPL_ID 0x4f4c56ul
 #define SBI_IMPL_VERSION 1
 
-/* The call: arguments in, result out. */
+/* The call: arguments in (the registers as the guest left them), result out. */
 struct call {
 	struct hart *hart;
 	struct vcpu *v;
 	struct txn *t;
 	u64 function;
-	u64 a[6];
+	const u64 *a; /* a0 .. a5 */
 	s64 error;
 	u64 value;
-	bool no_return; /* nothing of the result is committed: the call does not return, or happens again */
+	bool no_return; /* the handler has committed, or the call does not return, or it happens again */
 };
 
 static const struct guest_extension *find_extension(u64 id);
+
+/* Commits what is staged in `t` together with the result of the call and the pc behind it. */
+static inline void commit_result(const struct call *c, struct txn *t)
+{
+	struct vcpu_record *r = c->v->r;
+
+	txn_set(t, &r->x[10], (u64)c->error);
+	txn_set(t, &r->x[11], c->value);
+	txn_set(t, &r->pc, r->pc + 4);
+	txn_commit(t);
+}
 
 /* ---- BASE ---- */
 
@@ -49,7 +60,7 @@ static void base(struct call *c)
 		c->value = find_extension(c->a[0]) != NULL;
 		break;
 	default: /* mvendorid, marchid, mimpid: 0 means not given */
-		c->value = 0;
+		break;
 	}
 }
 
@@ -163,10 +174,7 @@ static void hart_start(struct call *c, struct vcpu *target)
 		txn_set(c->t, &r->sstatus, SSTATUS_SPP | 2ull << 32);
 		txn_set(c->t, &r->hstatus, HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP);
 		txn_set(c->t, &r->state, VCPU_RUNNABLE);
-		txn_set(c->t, &c->v->r->x[10], SBI_SUCCESS);
-		txn_set(c->t, &c->v->r->x[11], 0);
-		txn_set(c->t, &c->v->r->pc, c->v->r->pc + 4);
-		txn_commit(c->t);
+		commit_result(c, c->t);
 		c->no_return = true;
 	}
 	lock_release(&vm->dev_lock);
@@ -223,7 +231,9 @@ static void hart_suspend(struct call *c)
 	if (type == SUSPEND_RETENTIVE && c->a[0] == type) {
 		if (!(csr_read(vsip) & csr_read(vsie)))
 			txn_set(c->t, &c->v->r->state, VCPU_WAITING);
+		commit_result(c, c->t);
 		c->hart->kicked = 1;
+		c->no_return = true;
 	} else if (type == SUSPEND_NON_RETENTIVE && c->a[0] == type) {
 		stage_suspend_non_retentive(c, c->a[1], c->a[2]);
 	} else {
@@ -299,10 +309,8 @@ static void debug_console(struct call *c)
 	}
 	lock_take(&vm->dev_lock);
 	bytes = console_stage(vm, c->t, text, bytes);
-	txn_set(c->t, &c->v->r->x[10], SBI_SUCCESS);
-	txn_set(c->t, &c->v->r->x[11], c->function == 0 ? bytes : 0);
-	txn_set(c->t, &c->v->r->pc, c->v->r->pc + 4);
-	txn_commit(c->t);
+	c->value = c->function == 0 ? bytes : 0;
+	commit_result(c, c->t);
 	lock_release(&vm->dev_lock);
 	c->no_return = true;
 }
@@ -348,9 +356,11 @@ const unsigned guest_extension_count = ARRAY_SIZE(guest_extensions);
 
 static const struct guest_extension *find_extension(u64 id)
 {
-	for (unsigned n = 0; n < guest_extension_count; n++) {
-		if (guest_extensions[n].id == id)
-			return &guest_extensions[n];
+	const struct guest_extension *end = guest_extensions + ARRAY_SIZE(guest_extensions);
+
+	for (const struct guest_extension *e = guest_extensions; e < end; e++) {
+		if (e->id == id)
+			return e;
 	}
 	return NULL;
 }
@@ -359,22 +369,25 @@ void guest_sbi(struct hart *hart, struct vcpu *v)
 {
 	struct vcpu_record *r = v->r;
 	const struct guest_extension *e = find_extension(r->x[17]);
-	struct call c = {
-		.hart = hart,
-		.v = v,
-		.t = arch_txn(),
-		.function = r->x[16],
-		.a = {r->x[10], r->x[11], r->x[12], r->x[13], r->x[14], r->x[15]},
-	};
+	struct txn t, result;
+	struct call c;
 
+	txn_begin(&t, &hart->record->redo);
+	c.hart = hart;
+	c.v = v;
+	c.t = &t;
+	c.function = r->x[16];
+	c.a = &r->x[10];
+	c.error = SBI_SUCCESS;
+	c.value = 0;
+	c.no_return = false;
 	if (e && c.function < e->functions)
 		e->handle(&c);
 	else
 		c.error = SBI_ERR_NOT_SUPPORTED;
 	if (c.no_return)
 		return;
-	txn_set(c.t, &r->x[10], (u64)c.error);
-	txn_set(c.t, &r->x[11], c.value);
-	txn_set(c.t, &r->pc, r->pc + 4);
-	txn_commit(c.t);
+	/* Handlers that staged something have committed it: a fresh transaction, which the compiler keeps in registers. */
+	txn_begin(&result, &hart->record->redo);
+	commit_result(&c, &result);
 }

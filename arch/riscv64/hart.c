@@ -248,9 +248,11 @@ void hart_loop(void)
 
 void hart_resume_guest(struct hart *hart)
 {
-	__atomic_store_n(&hart->where, HART_IN_GUEST, __ATOMIC_SEQ_CST);
-	if (__builtin_expect(__atomic_load_n(&hart->kicked, __ATOMIC_SEQ_CST), 0)) {
-		__atomic_store_n(&hart->where, HART_IN_HS, __ATOMIC_RELAXED);
+	/* Whoever kicks this hart sets kicked before it looks at where: one of the two sees the other. */
+	hart->where = HART_IN_GUEST;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__builtin_expect(hart->kicked != 0, 0)) {
+		hart->where = HART_IN_HS;
 		hart_loop();
 	}
 	guest_enter(hart->current->r);

@@ -25,8 +25,8 @@ struct hart {
 	u64 trap_t6; /* scratch of hs_trap */
 	u64 in_trap; /* a trap from HS-mode is being handled */
 	/* Shared with other harts: who wants this hart's attention sets kicked, then looks at where. */
-	u32 kicked;
-	u32 where; /* enum hart_where */
+	volatile u32 kicked;
+	volatile u32 where; /* enum hart_where */
 	/* Private to the hart. */
 	u64 id; /* the hart id that firmware and device tree use */
 	struct hart_record *record;

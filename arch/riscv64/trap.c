@@ -163,19 +163,9 @@ static void illegal_instruction(struct hart *hart, struct vcpu *v)
 		guest_inject(hart, v, CAUSE_ILLEGAL, csr_read(stval));
 }
 
-void exit_handle(struct vcpu *v, u64 scause)
+static __attribute__((noinline)) void other_exit(struct hart *hart, struct vcpu *v, u64 scause)
 {
-	struct hart *hart = this_hart();
-
-	__atomic_store_n(&hart->where, HART_IN_HS, __ATOMIC_RELAXED);
-	estate_store(&hart->record->beat, hart->record->beat + 1);
-	estate_store(&v->r->exits, v->r->exits + 1);
-	if (scause & SCAUSE_INTERRUPT)
-		hart_loop();
 	switch (scause) {
-	case CAUSE_ECALL_VS:
-		guest_sbi(hart, v);
-		break;
 	case CAUSE_FETCH_GUEST_PAGE:
 	case CAUSE_LOAD_GUEST_PAGE:
 	case CAUSE_STORE_GUEST_PAGE:
@@ -198,6 +188,21 @@ void exit_handle(struct vcpu *v, u64 scause)
 		guest_give_up(hart, v, PARK_UNHANDLED, "an exit that nothing handles");
 		break;
 	}
+}
+
+void exit_handle(struct vcpu *v, u64 scause)
+{
+	struct hart *hart = this_hart();
+
+	hart->where = HART_IN_HS;
+	estate_store(&hart->record->beat, hart->record->beat + 1);
+	estate_store(&v->r->exits, v->r->exits + 1);
+	if (scause == CAUSE_ECALL_VS)
+		guest_sbi(hart, v);
+	else if (scause & SCAUSE_INTERRUPT)
+		hart_loop();
+	else
+		other_exit(hart, v, scause);
 	hart_resume_guest(hart);
 }
 

@@ -41,7 +41,7 @@ int mmio_access(struct vcpu *v, struct txn *t, gpa_t at, unsigned bytes, bool wr
 	const struct region *r = mmio_find(at.a);
 	struct vm *vm = v->vm;
 	unsigned unit;
-	u64 offset;
+	u64 offset, staged;
 	int error;
 
 	/* Aligned accesses cannot reach over the end of a unit. */
@@ -56,9 +56,12 @@ int mmio_access(struct vcpu *v, struct txn *t, gpa_t at, unsigned bytes, bool wr
 	else
 		error = r->device->read(vm, unit, t, offset, bytes, value);
 	if (!error) {
+		staged = t->count;
 		finish(v, t, *value, cookie);
 		txn_commit(t);
-		plic_update(vm);
+		/* A device that changed nothing has changed no interrupt line either. */
+		if (staged)
+			plic_update(vm);
 		if (write && r->device->after)
 			r->device->after(vm, unit, t, offset, *value);
 	}

@@ -34,7 +34,7 @@ static inline u64 estate_base(void)
 static inline void estate_store(u64 *word, u64 value)
 {
 	arch_estate_point();
-	__atomic_store_n(word, value, __ATOMIC_RELAXED);
+	arch_store(word, value);
 	__asm__ volatile("" ::: "memory");
 }
 

@@ -12,7 +12,7 @@ u64 txn_get(const struct txn *t, const u64 *word)
 {
 	u64 offset = (u64)((uintptr_t)word - estate_base());
 
-	for (unsigned i = t->count; i-- > 0;) {
+	for (u64 i = t->count; i-- > 0;) {
 		if (t->redo->op[i].offset == offset)
 			return t->redo->op[i].value;
 	}

@@ -18,13 +18,15 @@
 /* Staged effects of the operation that the calling hart has under way. */
 struct txn {
 	struct redo_entry *redo;
-	unsigned count;
+	u64 base; /* of the estate */
+	u64 count;
 };
 
 /* Begins with nothing staged. `redo` belongs to the calling hart (tests: to anyone). */
 static inline void txn_begin(struct txn *t, struct redo_entry *redo)
 {
 	t->redo = redo;
+	t->base = estate_base();
 	t->count = 0;
 }
 
@@ -38,7 +40,7 @@ static inline void txn_set(struct txn *t, u64 *word, u64 value)
 
 	if (__builtin_expect(t->count == REDO_MAX, 0))
 		txn_overflow();
-	estate_store(&op->offset, (u64)((uintptr_t)word - estate_base()));
+	estate_store(&op->offset, (u64)(uintptr_t)word - t->base);
 	estate_store(&op->value, value);
 	t->count++;
 }
@@ -49,12 +51,17 @@ u64 txn_get(const struct txn *t, const u64 *word);
 /* Commits and applies. Afterwards the transaction is empty and may be used again. */
 static inline void txn_commit(struct txn *t)
 {
-	if (!t->count)
+	struct redo_entry *redo = t->redo;
+	const struct redo_op *op = redo->op;
+	const struct redo_op *end = op + t->count;
+	u64 base = t->base;
+
+	if (op == end)
 		return;
-	estate_store(&t->redo->count, t->count);
-	for (unsigned i = 0; i < t->count; i++)
-		estate_store((u64 *)(estate_base() + t->redo->op[i].offset), t->redo->op[i].value);
-	estate_store(&t->redo->count, 0);
+	estate_store(&redo->count, t->count);
+	for (; op < end; op++)
+		estate_store((u64 *)(base + op->offset), op->value);
+	estate_store(&redo->count, 0);
 	t->count = 0;
 }
 

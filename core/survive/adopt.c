@@ -139,15 +139,19 @@ void adopt_vms(void)
 		for (u32 i = 0; i < vms[n]->config.vcpus; i++) {
 			struct vcpu *v = &vms[n]->vcpu[i];
 
-			/* One that waited looks again at what is pending, which may have been on its way. */
-			if (v->r->state == VCPU_WAITING)
-				estate_store(&v->r->state, VCPU_RUNNABLE);
 			estate_store(&v->r->fence, 1);
 			v->expected = v->r->state == VCPU_RUNNABLE;
 			vcpus += v->expected;
 		}
 	}
 	life_adopted(adopted, lost, vcpus);
+}
+
+/* Queues a vCPU that would run; one that waits sleeps on, unless something has come for it. */
+static void hand_over(struct vcpu *v)
+{
+	if (!v->away)
+		sched_put(v, arch_vcpu_wake_time(v));
 }
 
 void adopt_vcpu_arrived(u64 index)
@@ -160,7 +164,7 @@ void adopt_vcpu_arrived(u64 index)
 		return;
 	v = &vm->vcpu[index - vm->s->first_vcpu];
 	__atomic_store_n(&v->away, 0, __ATOMIC_SEQ_CST);
-	sched_wake(v);
+	hand_over(v);
 }
 
 void adopt_resume(void)
@@ -173,12 +177,13 @@ void adopt_resume(void)
 		lock_take(&vm->dev_lock);
 		plic_update(vm);
 		lock_release(&vm->dev_lock);
+		uart_resume(vm);
 		for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++) {
 			if (vm->dev[slot])
 				virtio_resume(vm, slot);
 		}
 		for (u32 i = 0; i < vm->config.vcpus; i++)
-			sched_wake(&vm->vcpu[i]);
+			hand_over(&vm->vcpu[i]);
 	}
 	vm_look_for_starting();
 }
