@@ -22,7 +22,7 @@
 
 /* Measured bounds, which tests/unit/guest_fdt_test.c holds against real trees. */
 #define FDT_FIXED_SIZE (KIB(8) + VM_CMDLINE_SIZE)
-#define FDT_CPU_SIZE   640u
+#define FDT_CPU_SIZE   448u
 
 /* A tree in the making. */
 struct tree {
