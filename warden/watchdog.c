@@ -14,10 +14,12 @@
 #define INSTRUCTION_WFI 0x10500073
 
 /*
- * Ticks without a beat that make a hang. The first may say nothing: the hart may have been in firmware all the time.
- * Between it and the second the hart had time for itself, see had_time.
+ * A hang is a period's ticks without a beat, and one more, since the first says nothing. Many short ticks rather than
+ * one long: on an emulator the clock goes on while the hart's thread waits for a processor, but each tick that it takes
+ * means that it ran, and had a moment for itself afterwards (see had_time). A starved hart collects few of them.
  */
-#define MISSES 2
+#define TICKS_PER_PERIOD 10
+#define MISSES		 (TICKS_PER_PERIOD + 1)
 
 /* How far behind stvec a trap counts as one inside the trap entry. */
 #define TRAP_ENTRY_SIZE 1024
@@ -50,7 +52,7 @@ void watchdog_arm(struct hart *h)
 	if (!works)
 		return;
 	if (period)
-		next = MIN(next, sbi_timer_value() + period / 2);
+		next = MIN(next, sbi_timer_value() + period / TICKS_PER_PERIOD);
 	if (next == ~0ul) {
 		watchdog_disarm();
 		return;
@@ -120,7 +122,7 @@ static enum life_cause kind_of_hang(const struct sbi_trap_regs *regs)
 static void tick(struct hart *h, struct sbi_trap_regs *regs)
 {
 	const u64 now = sbi_timer_value();
-	const bool had_time = now - h->left >= period / 4;
+	const bool had_time = now - h->left >= period / TICKS_PER_PERIOD / 2;
 
 	if (h->where != HART_LIFE || h->life != life.number) {
 		watchdog_disarm();

@@ -3,7 +3,7 @@
  *
  * Every hart of a life has ticks of its own from M-mode's timer, which HS-mode can neither mask nor, with Sstc, touch,
  * and looks at itself: so the hang of one hart, of all at once, and a trap handler that traps for ever are all found.
- * A tick costs some 400 instructions, two come in a period.
+ * A tick costs some 400 instructions, ten come in a period.
  */
 #ifndef WARDEN_WATCHDOG_H
 #define WARDEN_WATCHDOG_H
@@ -17,7 +17,7 @@ int watchdog_init(void);
 
 /*
  * WARDEN_WATCHDOG: a hart in HS-mode that waits for nothing and whose beat does not change for so long is hung; found
- * at the latest half a period later. 0: off. SBI error; not supported without Sstc, because then the timer is HS's.
+ * at the latest a tenth of a period later. 0: off. SBI error; not supported without Sstc, because then the timer is HS's.
  */
 int watchdog_start(u64 period_ms);
 
