@@ -14,8 +14,11 @@ void arch_serial_write(const char *text, size_t bytes)
 
 void arch_life_end(enum life_cause cause, const char *text)
 {
-	if (estate.machine.has_warden)
+	if (estate.machine.has_warden) {
 		warden_call(WARDEN_CRASH, cause, (u64)(uintptr_t)text, text ? strlen(text) : 0, 0);
+		/* It does not return, unless it finds fault with the text. */
+		warden_call(WARDEN_CRASH, cause, 0, 0, 0);
+	}
 	/* Nobody to call, or it would not: the policy that needs no heir. */
 	log_last_words();
 	log_line("no warden: this life ends without an heir");

@@ -48,12 +48,15 @@ void guest_inject(struct hart *hart, struct vcpu *v, u64 cause, u64 value)
 	vcpu_load(hart, v);
 }
 
-/* The leaf that a fault at `at` gets: 2 MiB blocks of the backing, as large as the extent and both alignments allow. */
+/*
+ * Maps the block of `at`, touched: the leaf is 2 MiB, or 1 GiB once all of that is the guest's. A leaf that grows replaces
+ * the table below it, so the other harts keep what they have in their TLBs until that is fenced.
+ */
 static int map_ram(struct vcpu *v, gpa_t at)
 {
 	struct vm *vm = v->vm;
 	gpa_t block = GPA(ALIGN_DOWN(at.a, BLOCK_SIZE));
-	hpa_t host;
+	hpa_t host, giant;
 	u64 run;
 	int error = backing_touch(vm, at);
 
@@ -62,12 +65,13 @@ static int map_ram(struct vcpu *v, gpa_t at)
 	error = backing_lookup(vm, block, &host, &run);
 	if (error)
 		return error;
-	return gstage_map(&vm->gstage, at, 1, host, GSTAGE_ALL);
+	if (!backing_giant(vm, at, &giant))
+		return gstage_map(&vm->gstage, at, 1, host, GSTAGE_ALL);
+	error = gstage_map(&vm->gstage, at, 2, giant, GSTAGE_ALL);
+	if (!error)
+		gstage_collapse(&vm->gstage, at, 2);
+	return error;
 }
-
-struct access {
-	struct mmio_instruction instruction;
-};
 
 /* Stages what the instruction does beside the access: its destination register and the pc. */
 static void finish_access(struct vcpu *v, struct txn *t, u64 value, void *cookie)

@@ -37,6 +37,12 @@ int backing_lookup(const struct vm *vm, gpa_t at, hpa_t *host, u64 *run);
 /* Makes sure that the block of `at` is zeroed and marked. -EFAULT outside RAM. Any number of harts at once. */
 int backing_touch(struct vm *vm, gpa_t at);
 
+/*
+ * True if the 1 GiB of guest RAM around `at` (inside RAM) is one piece of host RAM with the same alignment, at *host, and all
+ * of it has been touched: one leaf can map it.
+ */
+bool backing_giant(const struct vm *vm, gpa_t at, hpa_t *host);
+
 /* Forgets all blocks: the next touch zeroes again. The VM is stopped and its tables are zapped. */
 void backing_reset(struct vm *vm);
 
