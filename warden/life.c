@@ -13,7 +13,7 @@
 #include "warden/stop.h"
 #include "warden/watchdog.h"
 
-#define HEIR_PATIENCE_MS 500
+#define HEIR_PATIENCE_MS 2000
 
 /* Until a life says what it wants. */
 #define DEFAULT_LIMIT  5
