@@ -22,7 +22,7 @@
 #define VCPUS	 3
 #define MANAGERS 2
 #define HARTS	 (VCPUS + MANAGERS)
-#define ROUNDS	 6000
+#define ROUNDS	 30000
 
 /* The guest: two blocks on each side of a boundary of 1 GiB. */
 #define BLOCKS	   4
