@@ -236,7 +236,7 @@ struct vcpu_record {
 #undef X
 	/* Scratch of the life that has the vCPU loaded; never adopted. */
 	u64 volatile_hart;
-	u64 volatile_cause;
+	u64 volatile_entry;
 #define X(field, csr, reset, what) u64 field;
 	VCPU_SWITCH_CSRS(X)
 #undef X

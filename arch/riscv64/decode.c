@@ -8,12 +8,17 @@ int fetch_instruction(u64 pc, u32 *instruction)
 {
 	struct hart *hart = this_hart();
 	bool failed = false;
-	u32 low = hlvx_hu(pc, hart, &failed);
-	u32 high = 0;
+	u32 word;
 
-	if ((low & 3) == 3)
-		high = hlvx_hu(pc + 2, hart, &failed);
-	*instruction = high << 16 | low;
+	/* An aligned word lies in one page: what can be fetched in part can be fetched whole. */
+	if (pc % 4 == 0) {
+		word = hlvx_wu(pc, hart, &failed);
+	} else {
+		word = hlvx_hu(pc, hart, &failed);
+		if ((word & 3) == 3)
+			word |= hlvx_hu(pc + 2, hart, &failed) << 16;
+	}
+	*instruction = (word & 3) == 3 ? word : word & 0xffff;
 	return failed ? -EFAULT : 0;
 }
 

@@ -64,7 +64,7 @@ entry_moved:
 	sd	t0, VCPU_sstatus(a0)
 entry_saved:
 	ld	tp, VCPU_HART(a0)
-	lla	t0, hs_trap
+	ld	t0, HART_TRAP_VECTOR(tp)
 	csrw	stvec, t0
 	ld	sp, HART_STACK(tp)
 	ld	a0, HART_CURRENT(tp)
@@ -73,7 +73,7 @@ entry_saved:
 
 	.globl	guest_enter
 guest_enter:
-	lla	t0, guest_exit
+	ld	t0, VCPU_ENTRY(a0)
 	csrw	stvec, t0
 	csrw	sscratch, a0
 	ld	t0, VCPU_pc(a0)

@@ -81,7 +81,8 @@ void hart_init(struct hart *hart)
 	const u64 guest_interrupts = IRQ_VSSI | IRQ_VSTI | IRQ_VSEI;
 
 	paging_load();
-	csr_write(stvec, (u64)(uintptr_t)hs_trap);
+	hart->trap_vector = (u64)(uintptr_t)hs_trap;
+	csr_write(stvec, hart->trap_vector);
 	csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM);
 	csr_write(hideleg, guest_interrupts);
 	csr_write(hie, 0);

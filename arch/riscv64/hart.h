@@ -21,6 +21,7 @@ struct hart {
 	u64 stack;	     /* top of the hart's stack: every exit begins there */
 	u64 emergency_stack; /* for traps out of the hypervisor itself */
 	struct vcpu *current;
+	u64 trap_vector; /* stvec while the hypervisor runs: hs_trap */
 	u64 fixup; /* where to go on if the instruction that reads guest memory faults; 0: such a fault ends the life */
 	u64 trap_t6; /* scratch of hs_trap */
 	u64 in_trap; /* a trap from HS-mode is being handled */

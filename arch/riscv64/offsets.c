@@ -16,6 +16,8 @@ void offsets(void)
 	VCPU_TRAP_CSRS(X)
 #undef X
 	DEFINE(VCPU_HART, offsetof(struct vcpu_record, volatile_hart));
+	DEFINE(VCPU_ENTRY, offsetof(struct vcpu_record, volatile_entry));
+	DEFINE(HART_TRAP_VECTOR, offsetof(struct hart, trap_vector));
 	DEFINE(VCPU_fcsr, offsetof(struct vcpu_record, fcsr));
 	DEFINE(VCPU_vstart, offsetof(struct vcpu_record, vstart));
 	DEFINE(VCPU_vcsr, offsetof(struct vcpu_record, vcsr));

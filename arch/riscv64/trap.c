@@ -92,6 +92,7 @@ static void finish_access(struct vcpu *v, struct txn *t, u64 value, void *cookie
 static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stval, u64 cause)
 {
 	struct mmio_instruction m;
+	struct txn t;
 	u32 instruction;
 	u64 value = 0;
 	int error;
@@ -105,7 +106,8 @@ static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stva
 	} else {
 		if (m.write && m.reg)
 			value = v->r->x[m.reg];
-		error = mmio_access(v, arch_txn(), at, m.bytes, m.write, &value, finish_access, &m);
+		txn_begin(&t, &hart->record->redo);
+		error = mmio_access(v, &t, at, m.bytes, m.write, &value, finish_access, &m);
 	}
 	if (error)
 		guest_inject(hart, v,
@@ -171,8 +173,6 @@ static __attribute__((noinline)) void other_exit(struct hart *hart, struct vcpu 
 {
 	switch (scause) {
 	case CAUSE_FETCH_GUEST_PAGE:
-	case CAUSE_LOAD_GUEST_PAGE:
-	case CAUSE_STORE_GUEST_PAGE:
 		guest_page_fault(hart, v, scause);
 		break;
 	case CAUSE_VIRTUAL_INSTRUCTION:
@@ -203,6 +203,8 @@ void exit_handle(struct vcpu *v, u64 scause)
 	estate_store(&v->r->exits, v->r->exits + 1);
 	if (scause == CAUSE_ECALL_VS)
 		guest_sbi(hart, v);
+	else if (scause == CAUSE_LOAD_GUEST_PAGE || scause == CAUSE_STORE_GUEST_PAGE)
+		guest_page_fault(hart, v, scause);
 	else if (scause & SCAUSE_INTERRUPT)
 		hart_loop();
 	else

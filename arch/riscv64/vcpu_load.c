@@ -5,6 +5,9 @@
 #include "core/lib/string.h"
 #include "core/vm/vm.h"
 
+/* entry.S: where the guest's exits go. */
+void guest_exit(void);
+
 /* lazy.S; the unit is on. */
 void fp_save(struct vcpu_record *r);
 void fp_load(const struct vcpu_record *r);
@@ -74,6 +77,7 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 		delegate_illegal(false);
 	}
 	estate_store(&r->volatile_hart, (u64)(uintptr_t)hart);
+	estate_store(&r->volatile_entry, (u64)(uintptr_t)guest_exit);
 	estate_store(&hart->record->vcpu, v->index);
 	hart->current = v;
 	hart->entered_at = arch_time();
