@@ -66,6 +66,10 @@ enum trap_cause {
 #define HENVCFG_CBZE (1ull << 7)
 #define HENVCFG_CBCFE (1ull << 6)
 
+#define HGATP_MODE_SHIFT 60
+#define HGATP_VMID_SHIFT 44
+#define HGATP_VMID (0x3fffull << HGATP_VMID_SHIFT)
+
 #define SATP_SV39 (8ull << 60)
 
 /* H extension, section "Hypervisor Instructions": written as encodings, so that any assembler takes them. */

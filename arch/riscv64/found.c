@@ -4,7 +4,6 @@
 #include "arch/riscv64/vcpu_load.h"
 #include "core/estate/estate.h"
 #include "core/lib/log.h"
-#include "core/survive/life.h"
 
 static void take_general(struct vcpu_record *r, const struct hart_found *f, u64 a0)
 {
@@ -20,10 +19,23 @@ static void take_trap_registers(struct vcpu_record *r, const struct hart_found *
 	estate_store(&r->sstatus, f->sstatus);
 }
 
-/* The hart was in the hypervisor: is the pc inside the trap entry, and how far did that come? */
-static void complete_entry(struct vcpu_record *r, const struct hart_found *f)
+/*
+ * The life that had the hart when it was found; NULL if the history says nothing of it. That may be an older one than the
+ * one before this: an heir that died before it came to this hart has left it as it was.
+ */
+static const struct life_record *life_of(const struct hart_record *h)
 {
-	const struct life_record *dead = life_before();
+	u64 number = estate_load(&h->life);
+	const struct life_record *life = estate_life(number);
+
+	return number && life->number == number ? life : NULL;
+}
+
+/* The hart was in the hypervisor: is the pc inside the trap entry, and how far did that come? */
+static void complete_entry(struct vcpu_record *r, const struct hart_record *h)
+{
+	const struct hart_found *f = &h->found;
+	const struct life_record *dead = life_of(h);
 
 	if (!dead || f->pc < dead->entry_begin || f->pc >= dead->entry_saved)
 		return;
@@ -43,7 +55,7 @@ u64 found_collect(struct hart *hart)
 		struct vcpu_record *r = estate_vcpu(index);
 
 		if (h->found.state == FOUND_HS) {
-			complete_entry(r, &h->found);
+			complete_entry(r, h);
 		} else if (h->found.state == FOUND_PARKED) {
 			take_general(r, &h->found, h->found.x[10]);
 			take_trap_registers(r, &h->found);

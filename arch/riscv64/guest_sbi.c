@@ -158,6 +158,10 @@ static void hart_start(struct call *c, struct vcpu *target)
 	struct vm *vm = c->v->vm;
 	struct vcpu_record *r = target->r;
 
+	if (c->a[1] - GUEST_RAM_BASE >= vm->config.memory) {
+		c->error = SBI_ERR_INVALID_ADDRESS;
+		return;
+	}
 	/* Two callers may start the same hart: one of them sees it stopped. */
 	lock_take(&vm->dev_lock);
 	if (estate_load(&r->state) != VCPU_STOPPED || __atomic_load_n(&target->hart_plus_1, __ATOMIC_ACQUIRE)) {

@@ -91,6 +91,9 @@ void hart_init(struct hart *hart)
 	csr_write(hcounteren, 7);
 	csr_write(henvcfg, HENVCFG_STCE | HENVCFG_CBCFE | (estate.machine.isa & MACHINE_ISA_ZICBOZ ? HENVCFG_CBZE : 0));
 	csr_write(hstatus, HSTATUS_VSXL_64);
+	/* VMIDLEN may be anything from 0 on: see which bits stay (privileged specification, section 8.2.10). */
+	csr_write(hgatp, HGATP_VMID);
+	hart->vmids = (csr_read(hgatp) & HGATP_VMID) >> HGATP_VMID_SHIFT >= MAX_VMS;
 	csr_write(hgatp, 0);
 	hfence_gvma_all();
 	hfence_vvma_all();

@@ -33,6 +33,7 @@ struct hart {
 	struct hart_record *record;
 	struct txn txn;
 	u64 hgatp;	  /* what is in the CSR */
+	bool vmids;	  /* the TLB can tell all our VMs apart */
 	u64 last_vcpu;	  /* whose VS-stage translations may be in the TLB: record index, or NO_VCPU */
 	u64 timer;	  /* what is in stimecmp */
 	u64 lazy_stamp;	  /* see lazy.c */

@@ -54,7 +54,8 @@ static void set_units(struct vcpu_record *r, u64 state)
 void vcpu_load(struct hart *hart, struct vcpu *v)
 {
 	struct vcpu_record *r = v->r;
-	u64 hgatp = (u64)v->vm->gstage.format->mode << 60 | (u64)v->vm->gstage.vmid << 44 |
+	u64 hgatp = (u64)v->vm->gstage.format->mode << HGATP_MODE_SHIFT |
+		    (u64)v->vm->gstage.vmid << HGATP_VMID_SHIFT |
 		    (u64)(uintptr_t)v->vm->gstage.root >> 12;
 
 	ASSERT(!hart->current);
@@ -63,6 +64,8 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 	if (hart->hgatp != hgatp) {
 		csr_write(hgatp, hgatp);
 		hart->hgatp = hgatp;
+		if (!hart->vmids)
+			hfence_gvma_all();
 	}
 	csr_write(htimedelta, v->vm->s->guest_offset);
 	/* vCPUs of one VM share its VMID, so what another one, or this one long ago, left in the TLB is not ours. */

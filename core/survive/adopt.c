@@ -106,22 +106,42 @@ static void adopt_vm(unsigned index)
 		refuse(index, "a device record is damaged");
 }
 
-/* Marks the vCPUs that wait in harts of the dead life. */
-static void find_away(void)
+/* The vCPU with that record, or NULL: a hart's record may name any. */
+static struct vcpu *vcpu_of(u64 index)
 {
-	for (unsigned n = 0; n < MAX_HARTS; n++) {
-		u64 index = estate.harts[n].vcpu;
-		struct vcpu_record *r = index < estate.vcpu_count ? estate_vcpu(index) : NULL;
-		struct vm *vm = r && r->vm < MAX_VMS ? vms[r->vm] : NULL;
+	struct vcpu_record *r = index < estate.vcpu_count ? estate_vcpu(index) : NULL;
+	struct vm *vm = r && r->vm < MAX_VMS ? vms[r->vm] : NULL;
 
-		if (vm && index - vm->s->first_vcpu < vm->config.vcpus)
-			vm->vcpu[index - vm->s->first_vcpu].away = 1;
+	if (!vm || index - vm->s->first_vcpu >= vm->config.vcpus)
+		return NULL;
+	return &vm->vcpu[index - vm->s->first_vcpu];
+}
+
+/*
+ * Marks the vCPUs that wait in harts of the dead life. A hart that did not answer the warden has registers that nobody
+ * knows: its VM is lost. Returns how many are.
+ */
+static u64 find_away(void)
+{
+	u64 lost = 0;
+
+	for (unsigned n = 0; n < MAX_HARTS; n++) {
+		struct vcpu *v = vcpu_of(estate.harts[n].vcpu);
+
+		if (!v)
+			continue;
+		v->away = 1;
+		if (estate.harts[n].found.state == FOUND_NO_SHOW) {
+			refuse(v->vm->index, "a vCPU is in a hart that does not answer");
+			lost++;
+		}
 	}
+	return lost;
 }
 
 void adopt_vms(void)
 {
-	u64 adopted = 0, lost = 0, vcpus = 0;
+	u64 adopted = 0, lost = 0, vcpus = 0, away;
 
 	for (unsigned n = 0; n < MAX_VMS; n++) {
 		if (estate_vm(n)->state.run_state == VM_UNUSED)
@@ -132,7 +152,9 @@ void adopt_vms(void)
 		else
 			lost++;
 	}
-	find_away();
+	away = find_away();
+	adopted -= away;
+	lost += away;
 	for (unsigned n = 0; n < MAX_VMS; n++) {
 		if (!vms[n] || vms[n]->s->run_state != VM_RUNNING)
 			continue;
@@ -156,13 +178,10 @@ static void hand_over(struct vcpu *v)
 
 void adopt_vcpu_arrived(u64 index)
 {
-	struct vcpu_record *r = index < estate.vcpu_count ? estate_vcpu(index) : NULL;
-	struct vm *vm = r && r->vm < MAX_VMS ? vms[r->vm] : NULL;
-	struct vcpu *v;
+	struct vcpu *v = vcpu_of(index);
 
-	if (!vm || index - vm->s->first_vcpu >= vm->config.vcpus)
+	if (!v)
 		return;
-	v = &vm->vcpu[index - vm->s->first_vcpu];
 	__atomic_store_n(&v->away, 0, __ATOMIC_SEQ_CST);
 	hand_over(v);
 }
