@@ -37,11 +37,11 @@ static void print_wrapped(const char *text, int indent)
 static void print_options(u64 options)
 {
 	printf("\nOptions:\n");
-	for (int i = OPTION_COUNT - 1; i >= 0; i--) {
-		const struct option_entry *option = &option_table[OPTION_COUNT - 1 - i];
+	for (int i = 0; i < OPTION_COUNT; i++) {
+		const struct option_entry *option = &option_table[i];
 		int length;
 
-		if (!(options & 1ull << (OPTION_COUNT - 1 - i)))
+		if (!(options & 1ull << i))
 			continue;
 		length = option->letter ? printf("  -%s, --%s", option->letter, option->name)
 					: printf("      --%s", option->name);

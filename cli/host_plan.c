@@ -148,8 +148,10 @@ static void plan_devices(struct host_plan *plan, size_t index, struct vm_config 
 	plan_networks(plan, vm, &device);
 	if (has_console)
 		(device++)->kind = VM_DEV_CONSOLE;
-	if (vm->rng.value)
+	if (vm->rng.value) {
 		device->kind = VM_DEV_RNG;
+		plan->has_rng = true;
+	}
 }
 
 static void plan_vm(struct host_plan *plan, size_t index, struct diagnostics *d)
@@ -257,11 +259,13 @@ void host_plan_make(const struct host_spec *spec, struct host_plan *plan, struct
 		plan_vm(plan, i, d);
 	plan_memory(plan, d);
 	plan_harts(plan, d);
-	slots = 1 + plan->disk_count + plan->has_uplink;
+	slots = 1 + plan->disk_count + plan->has_uplink + plan->has_rng;
 	if (slots > PLAN_MACHINE_SLOTS)
 		diagnostics_add(d, spec->vms.line, "vms",
-				"have %u disks%s; the machine has room for %d devices beside the control channel",
-				plan->disk_count, plan->has_uplink ? " and an uplink" : "", PLAN_MACHINE_SLOTS - 1);
+				"need %u devices of the machine (%u disks%s%s), which has room for %d beside the control "
+				"channel",
+				slots - 1, plan->disk_count, plan->has_uplink ? ", the uplink" : "",
+				plan->has_rng ? ", an entropy source for rng" : "", PLAN_MACHINE_SLOTS - 1);
 }
 
 void host_plan_free(struct host_plan *plan)

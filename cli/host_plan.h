@@ -35,6 +35,7 @@ struct host_plan {
 	struct plan_disk disks[MAX_VMS * VM_MAX_DEVICES];
 	u32 disk_count;
 	bool has_uplink;
+	bool has_rng; /* some VM has an entropy device: the machine needs one to feed it */
 };
 
 /* virtio-mmio devices of the machine: QEMU's virt has so many. One is the control channel's. */

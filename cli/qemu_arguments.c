@@ -3,7 +3,7 @@
  *
  * The virt machine has eight virtio-mmio slots. Each device is put into one by name, in ascending order: without that
  * QEMU fills them from the highest address downwards. Slot 0 has the control channel, then come the disks in the order
- * of their unit numbers, then the uplink.
+ * of their unit numbers, then the uplink, then an entropy source if a VM has an entropy device.
  */
 #include "cli/host_check.h"
 #include "cli/memory.h"
@@ -165,6 +165,14 @@ static void add_uplink(struct arguments *a, const struct host_plan *plan, const 
 	free(ports);
 }
 
+static void add_entropy(struct arguments *a, const struct host_plan *plan)
+{
+	if (!plan->has_rng)
+		return;
+	add(a, "-device");
+	add(a, "virtio-rng-device,bus=virtio-mmio-bus.%u", a->slot++);
+}
+
 char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *options, const struct rundir *dir,
 		      int control_fd, int serial_fd)
 {
@@ -174,6 +182,7 @@ char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *o
 	add_streams(&a, dir, control_fd, serial_fd);
 	add_disks(&a, plan);
 	add_uplink(&a, plan, dir);
+	add_entropy(&a, plan);
 	return a.list;
 }
 

@@ -1,10 +1,12 @@
 /* See schema_print.h. */
 #include "cli/schema_print.h"
 #include "cli/json_out.h"
+#include "cli/mdoc.h"
 #include "cli/memory.h"
 #include "cli/schema.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What follows the description: whether the key must be there, or what holds without it. */
 static char *need(const struct schema_key *key)
@@ -88,13 +90,17 @@ void schema_print_markdown(void)
 
 static void mdoc_schema(const struct schema *schema, const char *path, void *arg)
 {
+	/* "vms[].disks": at the end of a heading the brackets would count as punctuation. */
+	int length = (int)strlen(path) - (*path && path[strlen(path) - 1] == ']' ? 2 : 0);
+
+	printf(".Ss %s%s%.*s\n.Bl -tag -width Ds\n", schema->title, *path ? ": " : "", length, path);
 	(void)arg;
-	printf(".Ss %s%s%s\n.Bl -tag -width Ds\n", schema->title, *path ? ": " : "", path);
 	for (size_t i = 0; i < schema->count; i++) {
 		const struct schema_key *key = &schema->keys[i];
 		char *type = schema_describe(key), *needed = need(key);
 
-		printf(".It Ic %s : No %s ; %s\n%s\n", key->key, type, needed, key->doc);
+		printf(".It Ic %s : No %s ; %s\n", key->key, type, needed);
+		mdoc_text(key->doc, strlen(key->doc));
 		free(type);
 		free(needed);
 	}

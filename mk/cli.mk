@@ -14,6 +14,12 @@ $(BUILD)/outlive: $(CLI_OBJECTS) $(CLI_SHARED:%.c=$(BUILD)/host/plain/%.o) mk/cl
 
 -include $(CLI_OBJECTS:.o=.d)
 
+# What the host files in examples/ start.
+ALL += $(BUILD)/kernel
+$(BUILD)/kernel: $(CACHE)/linux/.recipe
+	@mkdir -p $(@D)
+	$(Q)ln -sf $(CACHE)/linux/Image $@
+
 # Its tests: they are linked with all of it but main, from an archive, in the flavour of their kind. mk/tests.mk links
 # what a test program depends on, so the libraries come as a file, too: a linker script that names them.
 CLI_TESTS := $(wildcard tests/unit/cli_*_test.c)
@@ -31,12 +37,12 @@ $$(BUILD)/host/$(1)/libcli.a: $$(CLI_OBJECTS_$(1)) mk/cli.mk
 endef
 $(foreach flavour,asan fuzz,$(eval $(call cli_flavour,$(flavour))))
 
-$(BUILD)/host/cli-libs: mk/cli.mk
+$(BUILD)/host/cli-libs.a: mk/cli.mk
 	@mkdir -p $(@D)
 	$(Q)echo 'INPUT($(CLI_LIBS))' >$@
 
-$(CLI_TESTS:%.c=$(BUILD)/%): $(BUILD)/host/asan/libcli.a $(BUILD)/host/cli-libs
-$(CLI_FUZZERS:%.c=$(BUILD)/%): $(BUILD)/host/fuzz/libcli.a $(BUILD)/host/cli-libs
+$(CLI_TESTS:%.c=$(BUILD)/%): $(BUILD)/host/asan/libcli.a $(BUILD)/host/cli-libs.a
+$(CLI_FUZZERS:%.c=$(BUILD)/%): $(BUILD)/host/fuzz/libcli.a $(BUILD)/host/cli-libs.a
 
 # What tests/machine/cli_*.sh runs in place of QEMU.
 TEST_PROGRAMS += $(CLI_FAKE)
@@ -46,3 +52,15 @@ $(CLI_FAKE): $(addprefix $(BUILD)/host/plain/,tests/unit/cli_fake_host.o core/vm
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_FLAGS_plain) -o $@ $^
 -include $(BUILD)/host/plain/tests/unit/cli_fake_host.d
+
+# The manual pages and the reference part of docs/host-file.md are made from the command's own tables;
+# tests/machine/cli_docs.sh sees to it that they are up to date.
+MAN_PAGES := outlive.1 outlive-run.1 outlive-check.1 outlive-pack.1 outlive-ps.1 outlive-top.1 outlive-console.1 \
+	outlive-vm.1 outlive-log.1 outlive-crash.1 outlive-poweroff.1 outlive-host.5
+
+.PHONY: cli-docs
+cli-docs: $(BUILD)/outlive
+	@mkdir -p docs/man
+	$(Q)set -e; for page in $(MAN_PAGES); do $(BUILD)/outlive manual $${page%.*} >docs/man/$$page; done
+	$(Q)sed -i '/^<!-- reference -->$$/q' docs/host-file.md && \
+		{ echo; $(BUILD)/outlive manual host-file.md; } >>docs/host-file.md
