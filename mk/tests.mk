@@ -4,6 +4,7 @@
 #   tests/model/NAME_model.c  a model that is explored without sanitizers, fast
 #   tests/model/NAME_tsan.c   threads against each other, with the thread sanitizer
 #   tests/fuzz/NAME_fuzz.c    a libFuzzer target; seeds in tests/fuzz/corpus/NAME/
+#   tests/exits/NAME_test.c   a cmocka program that runs the exit handlers of arch/riscv64
 #
 # Each is one source file, linked with all of core and the fake machine in arch/host. These come as an archive:
 # a test may define a function itself in place of core's if it replaces the whole file that has it. Files in
@@ -35,7 +36,7 @@ HOST_FDT_$(1) := $$(FDT_NAMES:%=$$(BUILD)/host/$(1)/third/fdt/%.o)
 $$(BUILD)/host/$(1)/%.o: %.c $$(HOST_MAKE)
 	$$(call say,HOSTCC,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(HOST_CC_$(1)) $$(HOST_CFLAGS) $$(HOST_FLAGS_$(1)) $$(HOST_RENAME) $$(WARNINGS) $$(DEPENDENCIES) -c -o $$@ $$<
+	$$(Q)$$(HOST_CC_$(1)) $$(HOST_FIRST) $$(HOST_CFLAGS) $$(HOST_FLAGS_$(1)) $$(HOST_RENAME) $$(WARNINGS) $$(DEPENDENCIES) -c -o $$@ $$<
 
 $$(BUILD)/host/$(1)/third/fdt/%.o: $$(FDT_DIR)/%.c $$(HOST_MAKE)
 	$$(call say,HOSTCC,$$@)
@@ -58,10 +59,29 @@ TEST_PROGRAMS += $$(TESTS_$(2):%.c=$$(BUILD)/%)
 $$(TESTS_$(2):%.c=$$(BUILD)/%): $$(BUILD)/%: $$(BUILD)/host/$(2)/%.o $$(BUILD)/host/$(2)/libcore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(HOST_CC_$(2)) $$(HOST_FLAGS_$(2)) -pthread $(3) -o $$@ $$^ $(4)
+	$$(Q)$$(HOST_CC_$(2)) $$(HOST_FLAGS_$(2)) -pthread $(3) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $(4)
 -include $$(TESTS_$(2):%.c=$$(BUILD)/host/$(2)/%.d)
 endef
-$(eval $(call test_kind,tests/unit/*_test.c,asan,,-lcmocka))
+$(eval $(call test_kind,tests/unit/*_test.c tests/exits/*_test.c,asan,,-lcmocka))
 $(eval $(call test_kind,tests/model/*_model.c,plain,,-lcmocka))
 $(eval $(call test_kind,tests/model/*_tsan.c,tsan,,-lcmocka))
 $(eval $(call test_kind,tests/fuzz/*_fuzz.c,fuzz,-fsanitize=fuzzer))
+
+# Programs that run the exit handlers of arch/riscv64 on fake harts (tests/exits/exits.h): the handlers compiled for the
+# host, with headers of tests/exits/include in place of those that only a RISC-V compiler takes. What hart.c defines of the
+# machine is the fake machine's business, under its own name.
+EXITS_C := $(addprefix arch/riscv64/,trap.c guest_sbi.c decode.c vcpu_load.c found.c firmware.c hart.c) \
+	$(filter-out %_test.c,$(wildcard tests/exits/*.c))
+EXITS_TESTS_asan := $(wildcard tests/exits/*_test.c) tests/unit/sbi_test.c tests/unit/decode_test.c
+EXITS_TESTS_fuzz := tests/fuzz/sbi_fuzz.c
+EXITS_RENAMED := time beat kick gstage_fence
+
+# $(1): flavour
+define exits_flavour
+EXITS_OBJECTS_$(1) := $$(EXITS_C:%.c=$$(BUILD)/host/$(1)/%.o)
+$$(EXITS_OBJECTS_$(1)) $$(EXITS_TESTS_$(1):%.c=$$(BUILD)/host/$(1)/%.o): HOST_FIRST = -Itests/exits/include
+$$(BUILD)/host/$(1)/arch/riscv64/hart.o: HOST_RENAME = $$(foreach name,$$(EXITS_RENAMED),-Darch_$$(name)=hart_$$(name))
+$$(EXITS_TESTS_$(1):%.c=$$(BUILD)/%): $$(EXITS_OBJECTS_$(1))
+-include $$(EXITS_OBJECTS_$(1):.o=.d)
+endef
+$(foreach flavour,asan fuzz,$(eval $(call exits_flavour,$(flavour))))

@@ -1,0 +1,58 @@
+/*
+ * Two VMs on fake harts, an exit that one of them makes, and what both can see of the outcome.
+ */
+#ifndef TESTS_EXITS_SCENE_H
+#define TESTS_EXITS_SCENE_H
+
+#include "tests/exits/exits.h"
+
+enum scene_kind {
+	SCENE_USUAL, /* vCPUs 0 and 1 of VM 0 run, 2 is stopped; VM 1 runs */
+	SCENE_ALONE, /* vCPU 0 of VM 0 runs, 1 and 2 are stopped */
+	SCENE_KICK,  /* as usual, and VM 0 has a live output queue with a line of text in it */
+	SCENE_COUNT,
+};
+
+#define SCENE_HARTS 4
+
+/* An exit of vCPU 0 of VM 0. */
+struct scene_exit {
+	char name[80];
+	enum scene_kind scene;
+	u64 cause, stval, htval;
+	u32 instruction;		/* at the guest's pc; 0: what is there */
+	u64 a[8];			/* a0 .. a7 */
+	bool unit_off;			/* its floating point and vector registers are in the record */
+	void (*prepare)(struct vm *vm); /* more to set up, or NULL */
+};
+
+/* Starts a machine in which the exit is about to happen. All registers of all running vCPUs have values of their own. */
+void scene_start(const struct scene_exit *e);
+
+/* Lets it happen, and whatever follows from it on other harts. vCPU 0 of VM 0 is in a guest, or comes into one now. */
+void scene_perform(const struct scene_exit *e);
+
+/* Where the text of SCENE_KICK is. */
+#define SCENE_TEXT "a line of text\n"
+
+#define SCENE_PC     (GUEST_RAM_BASE + 0x1000)
+#define SCENE_VECTOR (GUEST_RAM_BASE + 0x3000)
+
+/* What guests can see, as numbers with names; statistics and where things are kept are not part of it. */
+#define VIEW_MAX 2600
+struct view {
+	unsigned count;
+	struct view_item {
+		const char *what;
+		unsigned vm, index;
+		u64 value;
+		u64 may_rise; /* bits that a recovery may set (an interrupt once too often) */
+	} item[VIEW_MAX];
+};
+
+void view_take(struct view *v);
+
+/* True if `now` is what `wanted` says; prints the differences if `say`. Items named in `except` (NULL-terminated) are left out. */
+bool view_same(const struct view *wanted, const struct view *now, const char *const *except, bool say);
+
+#endif
