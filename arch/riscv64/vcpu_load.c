@@ -74,6 +74,8 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 	hart->last_vcpu = v->index;
 	estate_store(&r->last_hart, hart->index);
 	if (hart->record->lazy == v->index && v->lazy_hart == hart->index + 1) {
+		/* Another hart may have had it since, with its units off. */
+		set_units(r, UNITS_CLEAN);
 		delegate_illegal(true);
 	} else {
 		set_units(r, 0);
