@@ -151,6 +151,9 @@ void guest_main(void)
 	seed_set(self(), 0);
 	print("HOSTILE start seed %llu harts %u\n", (unsigned long long)guest_option("seed", 1),
 	      hostile_harts);
+	/* The first that runs may start all others. */
+	for (unsigned i = 1; i < hostile_harts; i++)
+		harts[i].run = hostile_run;
 	for (unsigned i = 1; i < hostile_harts; i++)
 		hart_start(i, hostile_run, NULL);
 	while (!seconds || second < seconds) {
