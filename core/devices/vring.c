@@ -55,6 +55,8 @@ static int vring_add(struct vm *vm, struct vring_chain *chain, const struct vrin
 		return -EPROTO;
 	if (!desc->bytes)
 		return 0;
+	if (chain->count == VRING_CHAIN_MAX)
+		return -EPROTO;
 	chain->segment[chain->count++] = (struct vring_segment){ .at = desc->at, .bytes = desc->bytes };
 	if (desc->flags & DESC_WRITE) {
 		chain->writable_bytes += desc->bytes;
@@ -69,7 +71,7 @@ static int vring_add(struct vm *vm, struct vring_chain *chain, const struct vrin
 }
 
 /*
- * Follows a chain through a table of `size` descriptors. *steps is what is left of VRING_CHAIN_MAX, so that a circle
+ * Follows a chain through a table of `size` descriptors. *steps says how many more may be looked at, so that a circle
  * ends. If the last one is an indirect table it is left in *last, otherwise *last has no such flag.
  */
 static int vring_walk(struct vm *vm, struct vring_chain *chain, u64 table, u64 size, unsigned index,
@@ -95,7 +97,8 @@ static int vring_walk(struct vm *vm, struct vring_chain *chain, u64 table, u64 s
 
 static int vring_chain(struct vring *r, struct vring_chain *chain)
 {
-	unsigned steps = VRING_CHAIN_MAX;
+	/* And one that is the table. */
+	unsigned steps = VRING_CHAIN_MAX + 1;
 	struct vring_desc last;
 	int error;
 

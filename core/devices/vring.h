@@ -9,7 +9,7 @@
 
 #include "core/vm/vm.h"
 
-/* Descriptors of one request, an indirect table's included. A longer chain, or one in a circle, breaks the device. */
+/* Buffers of one request. A longer chain, or one in a circle, breaks the device. */
 #define VRING_CHAIN_MAX 64
 
 /* The volatile side of a queue. Entries are counted modulo 2^16, as the rings do: done <= taken <= seen. */

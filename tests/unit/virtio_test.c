@@ -255,20 +255,25 @@ static void long_and_indirect_chains_are_followed(void **state)
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(data[16 * i], i);
 
-	/* An indirect table of as many as there may be, the descriptor to it counts. */
+	/* An indirect table of as many as there may be. */
 	memset(data, 0xee, 0x1000);
-	for (unsigned i = 0; i < VRING_CHAIN_MAX - 2; i++) {
+	for (unsigned i = 0; i < VRING_CHAIN_MAX - 1; i++) {
 		buffers[i].flags |= DRIVER_NEXT;
 		buffers[i].next = (u16)(i + 1);
 	}
 	memcpy(guest_ram(0, indirect.at), buffers, sizeof(buffers));
-	indirect.bytes = (VRING_CHAIN_MAX - 1) * 16;
+	indirect.bytes = VRING_CHAIN_MAX * 16;
 	driver_add(&q, &indirect, 1);
 	driver_kick(&q);
 	assert_true(driver_take(&q, &head, &bytes));
-	assert_int_equal(bytes, VRING_CHAIN_MAX - 1);
-	assert_int_equal(data[16 * (VRING_CHAIN_MAX - 2)], VRING_CHAIN_MAX - 2);
-	assert_int_equal(data[16 * (VRING_CHAIN_MAX - 1)], 0xee);
+	assert_int_equal(bytes, VRING_CHAIN_MAX);
+	assert_int_equal(data[16 * (VRING_CHAIN_MAX - 1)], VRING_CHAIN_MAX - 1);
+	assert_int_equal(data[16 * VRING_CHAIN_MAX], 0xee);
+	/* One buffer in front of it is one too many. */
+	buffers[0].flags = DRIVER_WRITE;
+	driver_add(&q, (struct driver_desc[]){ buffers[0], indirect }, 2);
+	driver_kick(&q);
+	assert_true(driver_broken(0, RNG));
 }
 
 static void buffers_of_no_bytes_are_no_harm(void **state)
