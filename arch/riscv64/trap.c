@@ -109,7 +109,10 @@ static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stva
 		txn_begin(&t, &hart->record->redo);
 		error = mmio_access(v, &t, at, m.bytes, m.write, &value, finish_access, &m);
 	}
-	if (error)
+	/* The device waits for the host's: the loop lets that get on, and the guest executes the instruction again. */
+	if (error == -EAGAIN)
+		hart->kicked = 1;
+	else if (error)
 		guest_inject(hart, v,
 			     cause == CAUSE_FETCH_GUEST_PAGE ? CAUSE_FETCH_ACCESS :
 			     cause == CAUSE_LOAD_GUEST_PAGE  ? CAUSE_LOAD_ACCESS :
