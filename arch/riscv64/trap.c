@@ -19,9 +19,7 @@ void guest_give_up(struct hart *hart, struct vcpu *v, enum vcpu_park_reason reas
 	log_line("%s: vCPU %lu stops: %s (pc 0x%lx)", v->vm->config.name, v->id, text, v->r->pc);
 	estate_store(&v->r->park_reason, reason);
 	estate_store(&v->r->state, VCPU_PARKED);
-	vm_request_end(v->vm, reason == PARK_MEMORY ? VM_REASON_MEMORY :
-			      reason == PARK_TABLES ? VM_REASON_TABLES :
-						      VM_REASON_UNHANDLED);
+	vm_request_end(v->vm, vm_reason_of_park(reason));
 	hart->kicked = 1;
 }
 

@@ -176,6 +176,19 @@ static void hand_over(struct vcpu *v)
 		sched_put(v, arch_vcpu_wake_time(v));
 }
 
+/* A VM one of whose vCPUs could not go on ends: the dead life knew that, but had not come to it. */
+static void end_if_parked(struct vm *vm)
+{
+	for (u32 i = 0; i < vm->config.vcpus && vm->s->run_state == VM_RUNNING; i++) {
+		const struct vcpu_record *r = vm->vcpu[i].r;
+
+		if (r->state == VCPU_PARKED && r->park_reason != PARK_PAUSED) {
+			vm_request_end(vm, vm_reason_of_park(r->park_reason));
+			return;
+		}
+	}
+}
+
 void adopt_vcpu_arrived(u64 index)
 {
 	struct vcpu *v = vcpu_of(index);
@@ -203,6 +216,7 @@ void adopt_resume(void)
 		}
 		for (u32 i = 0; i < vm->config.vcpus; i++)
 			hand_over(&vm->vcpu[i]);
+		end_if_parked(vm);
 	}
 	vm_look_for_starting();
 }

@@ -344,6 +344,18 @@ void vm_request_end(struct vm *vm, enum vm_stop_reason reason)
 	__atomic_store_n(&requests, 1, __ATOMIC_SEQ_CST);
 }
 
+enum vm_stop_reason vm_reason_of_park(u64 reason)
+{
+	switch (reason) {
+	case PARK_MEMORY:
+		return VM_REASON_MEMORY;
+	case PARK_TABLES:
+		return VM_REASON_TABLES;
+	default:
+		return VM_REASON_UNHANDLED;
+	}
+}
+
 void vm_look_for_starting(void)
 {
 	__atomic_store_n(&requests, 1, __ATOMIC_SEQ_CST);

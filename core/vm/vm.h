@@ -77,6 +77,9 @@ int vm_resume(struct vm *vm);
  */
 void vm_request_end(struct vm *vm, enum vm_stop_reason reason);
 
+/* Why a VM ends one of whose vCPUs was parked for `reason`. */
+enum vm_stop_reason vm_reason_of_park(u64 reason);
+
 /* Opens the boot pack of the machine record. For each life, before VMs start. -EINVAL: there is none that can be used. */
 int vm_open_pack(void);
 
