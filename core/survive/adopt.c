@@ -169,10 +169,13 @@ void adopt_vms(void)
 	life_adopted(adopted, lost, vcpus);
 }
 
-/* Queues a vCPU that would run; one that waits sleeps on, unless something has come for it. */
+/*
+ * Queues a vCPU that would run; one that waits sleeps on, unless something has come for it. Harmless if that has been done:
+ * adopt_resume and the arrival of its hart come in any order.
+ */
 static void hand_over(struct vcpu *v)
 {
-	if (!v->away)
+	if (!v->away && !v->queued && !v->asleep)
 		sched_put(v, arch_vcpu_wake_time(v));
 }
 
