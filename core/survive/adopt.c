@@ -18,8 +18,11 @@
 void adopt_redo(void)
 {
 	for (unsigned n = 0; n < MAX_HARTS; n++) {
-		if (txn_recover(&estate.harts[n].redo))
-			log_line("hart record %u: its transaction is damaged and was dropped", n);
+		if (!txn_recover(&estate.harts[n].redo))
+			continue;
+		log_line("hart record %u: its transaction is damaged and was dropped", n);
+		/* Else what is staged next, half of it perhaps, would count at once. */
+		estate_store(&estate.harts[n].redo.count, 0);
 	}
 }
 
