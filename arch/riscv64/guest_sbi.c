@@ -153,6 +153,12 @@ static void rfence(struct call *c)
 #define HSM_STOP_PENDING 3
 #define HSM_SUSPENDED 4
 
+/* A vCPU that is stopped has its registers in a hart until that has put it down, or has come from the dead life. */
+static bool is_on_hart(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->hart_plus_1, __ATOMIC_ACQUIRE) || __atomic_load_n(&v->away, __ATOMIC_ACQUIRE);
+}
+
 static void hart_start(struct call *c, struct vcpu *target)
 {
 	struct vm *vm = c->v->vm;
@@ -164,7 +170,7 @@ static void hart_start(struct call *c, struct vcpu *target)
 	}
 	/* Two callers may start the same hart: one of them sees it stopped. */
 	lock_take(&vm->dev_lock);
-	if (estate_load(&r->state) != VCPU_STOPPED || __atomic_load_n(&target->hart_plus_1, __ATOMIC_ACQUIRE)) {
+	if (estate_load(&r->state) != VCPU_STOPPED || is_on_hart(target)) {
 		c->error = SBI_ERR_ALREADY_AVAILABLE;
 	} else {
 		txn_set(c->t, &r->pc, c->a[1]);
@@ -198,7 +204,7 @@ static u64 hart_status(const struct vcpu *v)
 {
 	switch (estate_load(&v->r->state)) {
 	case VCPU_STOPPED:
-		return v->hart_plus_1 ? HSM_STOP_PENDING : HSM_STOPPED;
+		return is_on_hart(v) ? HSM_STOP_PENDING : HSM_STOPPED;
 	case VCPU_WAITING:
 		return estate_load(&v->r->suspend_resume_pc) ? HSM_SUSPENDED : HSM_STARTED;
 	default:
