@@ -216,10 +216,26 @@ static u64 hart_status(const struct vcpu *v)
 #define SUSPEND_RETENTIVE 0u
 #define SUSPEND_NON_RETENTIVE 0x80000000u
 
+/* SBI suspend, unlike wfi, shows in hart_get_status. */
+#define SUSPENDED (~0ull)
+
+/* Something that ends a suspend is there already. An IPI or interrupt that comes later finds the vCPU waiting. */
+static bool has_pending(void)
+{
+	return csr_read(vsip) & csr_read(vsie);
+}
+
+static void stage_waiting(struct call *c)
+{
+	txn_set(c->t, &c->v->r->suspend_resume_pc, SUSPENDED);
+	txn_set(c->t, &c->v->r->state, VCPU_WAITING);
+}
+
 /* Stages that the caller waits, and goes on at `pc` with reset supervisor registers once something is pending. */
 static void stage_suspend_non_retentive(struct call *c, u64 pc, u64 opaque)
 {
 	struct vcpu_record *r = c->v->r;
+	bool pending = has_pending();
 
 	vcpu_unload(c->hart);
 	txn_set(c->t, &r->pc, pc);
@@ -227,7 +243,8 @@ static void stage_suspend_non_retentive(struct call *c, u64 pc, u64 opaque)
 	txn_set(c->t, &r->x[11], opaque);
 	txn_set(c->t, &r->vsatp, 0);
 	txn_set(c->t, &r->vsstatus, 2ull << 32);
-	txn_set(c->t, &r->state, VCPU_WAITING);
+	if (!pending)
+		stage_waiting(c);
 	txn_commit(c->t);
 	vcpu_load(c->hart, c->v);
 	c->hart->kicked = 1;
@@ -239,8 +256,8 @@ static void hart_suspend(struct call *c)
 	u32 type = (u32)c->a[0];
 
 	if (type == SUSPEND_RETENTIVE && c->a[0] == type) {
-		if (!(csr_read(vsip) & csr_read(vsie)))
-			txn_set(c->t, &c->v->r->state, VCPU_WAITING);
+		if (!has_pending())
+			stage_waiting(c);
 		commit_result(c, c->t);
 		c->hart->kicked = 1;
 		c->no_return = true;

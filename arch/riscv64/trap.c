@@ -155,8 +155,10 @@ static void virtual_instruction(struct hart *hart, struct vcpu *v)
 	}
 	txn_set(t, &v->r->pc, v->r->pc + 4);
 	/* Anything that is pending and enabled ends a wfi, whether or not interrupts are on. */
-	if (!(csr_read(vsip) & csr_read(vsie)))
+	if (!(csr_read(vsip) & csr_read(vsie))) {
+		txn_set(t, &v->r->suspend_resume_pc, 0);
 		txn_set(t, &v->r->state, VCPU_WAITING);
+	}
 	txn_commit(t);
 	hart->kicked = 1;
 }
