@@ -84,7 +84,8 @@ static s64 for_each_target(struct vm *vm, u64 mask, u64 base, void (*f)(struct v
 			f(&vm->vcpu[n], cookie);
 		return SBI_SUCCESS;
 	}
-	if (base >= MAX_VCPU_ID)
+	/* No hart has such an id, and the sum below would wrap. An empty set has no bad id in it. */
+	if (mask && base >= MAX_VCPU_ID)
 		return SBI_ERR_INVALID_PARAM;
 	for (u64 m = mask; m; m &= m - 1) {
 		if (!idmap_find(&vm->ids, base + (u64)__builtin_ctzll(m)))
