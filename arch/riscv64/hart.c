@@ -219,12 +219,13 @@ void hart_loop(void)
 		arch_beat();
 		gstage_quiescent(hart->index);
 		do_work(hart);
-		next = sched_timers(arch_time());
 		v = hart->current;
 		if (v && !sched_keep(hart->index, v)) {
 			arch_vcpu_drop();
 			v = NULL;
 		}
+		/* After the drop: the vCPU may have gone to sleep with a timer, and it is this hart that has to watch it. */
+		next = sched_timers(arch_time());
 		if (!v) {
 			v = sched_take(hart->index);
 			if (v)
