@@ -165,6 +165,8 @@ static void deliver(struct vcpu *v)
 {
 	struct vcpu_record *r = v->r;
 
+	/* Who sends something stores the word first and then looks where the vCPU is; we took it first and look now. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (estate_load(&r->fence)) {
 		estate_store(&r->fence, 0);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -175,6 +177,8 @@ static void deliver(struct vcpu *v)
 		/* First the line, then the word: a life that ends in between delivers twice, which a guest can bear. */
 		csr_set(hvip, IRQ_VSSI);
 		estate_store(&r->ipi, 0);
+		/* The guest must see what was stored before an IPI that this store covers. */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	}
 	if (estate_load(&r->irq))
 		csr_set(hvip, IRQ_VSEI);

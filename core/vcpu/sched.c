@@ -154,6 +154,8 @@ void sched_put(struct vcpu *v, u64 wake_at)
 
 	lock_take(&lock);
 	__atomic_store_n(&v->hart_plus_1, 0, __ATOMIC_RELEASE);
+	/* vcpu_notify: who sends something stores it first and then looks whether the vCPU has a hart. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	mask = look(v);
 	if (!v->queued && estate_load(&v->r->state) == VCPU_WAITING && v->vm->s->run_state == VM_RUNNING) {
 		v->asleep = 1;
