@@ -141,11 +141,27 @@ bool sched_contended(unsigned hart)
 	return __atomic_load_n(&waiting, __ATOMIC_RELAXED) >> hart & 1;
 }
 
+/* Nobody waits for the hart any more: it goes back to long turns, and must be kicked by the next who does. */
+static void contention_over(unsigned hart)
+{
+	u64 bit = 1ull << hart;
+
+	if (!(__atomic_load_n(&contended, __ATOMIC_RELAXED) & bit))
+		return;
+	lock_take(&lock);
+	if (!(waiting & bit))
+		contended &= ~bit;
+	lock_release(&lock);
+}
+
 bool sched_keep(unsigned hart, const struct vcpu *v)
 {
 	if (v->removed || estate_load(&v->r->state) != VCPU_RUNNABLE || v->vm->s->run_state != VM_RUNNING)
 		return false;
-	return !sched_contended(hart) || arch_time() < v->slice_end;
+	if (sched_contended(hart))
+		return arch_time() < v->slice_end;
+	contention_over(hart);
+	return true;
 }
 
 void sched_put(struct vcpu *v, u64 wake_at)
