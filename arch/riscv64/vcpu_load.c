@@ -111,9 +111,10 @@ void vcpu_unload(struct hart *hart)
 	struct vcpu *v = hart->current;
 
 	save_switch_registers(v->r);
-	/* From here on the guest's timer is the record's; the one in the hart must not fire for the next. */
 	lazy_save(v->r);
 	estate_store(&hart->record->vcpu, NO_VCPU);
+	/* What is in the hart is nobody's now: the guest's timer, or an interrupt of its, must not keep the hart out of wfi. */
+	csr_write(vsie, 0);
 	estate_store(&v->r->run_ticks, v->r->run_ticks + (arch_time() - hart->entered_at));
 	hart->current = NULL;
 }
