@@ -176,7 +176,7 @@ static int cpu_read(struct fdt_reader *r, int node)
 {
 	struct machine_record *m = r->m;
 	u32 n = m->hart_count, mode = 0;
-	struct hart_isa hart;
+	struct hart_isa hart = { 0 };
 	u64 id = 0;
 	int error = id_read(r, node, &id);
 

@@ -84,7 +84,7 @@ static int carry_out(struct vm *vm, const struct load_request *q, const struct l
 	for (unsigned i = 0; !error && i < plan->parts; i++)
 		error = copy_in(vm, plan->part[i].to, (const u8 *)q->kernel + plan->part[i].offset,
 				plan->part[i].file);
-	if (!error && q->initrd_size)
+	if (!error && initrd)
 		error = copy_in(vm, plan->initrd, initrd, q->initrd_size);
 	return error ? error : put_dtb(vm, plan, q->initrd_size);
 }

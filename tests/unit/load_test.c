@@ -47,12 +47,16 @@ static void assert_says(const char *words)
 
 static void linux_header(bool efi, u64 text_offset, u64 image_size)
 {
+	static const char magics[12] = "RISCV\0\0\0RSC\x05";
+
 	memset(kernel, 0, sizeof(kernel));
-	if (efi)
-		memcpy(kernel, "MZ", 2);
+	if (efi) {
+		kernel[0] = 'M';
+		kernel[1] = 'Z';
+	}
 	memcpy(kernel + 8, &text_offset, 8);
 	memcpy(kernel + 16, &image_size, 8);
-	memcpy(kernel + 48, "RISCV\0\0\0RSC\x05", 12);
+	memcpy(kernel + 48, magics, sizeof(magics));
 }
 
 static void linux_goes_where_its_header_says(void **state)
