@@ -172,14 +172,10 @@ void adopt_vms(void)
 	life_adopted(adopted, lost, vcpus);
 }
 
-/*
- * Queues a vCPU that would run; one that waits sleeps on, unless something has come for it. Harmless if that has been done:
- * adopt_resume and the arrival of its hart come in any order.
- */
+/* Queues a vCPU that would run; one that waits sleeps on, unless something has come for it. */
 static void hand_over(struct vcpu *v)
 {
-	if (!v->away && !v->queued && !v->asleep)
-		sched_put(v, arch_vcpu_wake_time(v));
+	sched_put(v, arch_vcpu_wake_time(v));
 }
 
 /* A VM one of whose vCPUs could not go on ends: the dead life knew that, but had not come to it. */
@@ -199,10 +195,9 @@ void adopt_vcpu_arrived(u64 index)
 {
 	struct vcpu *v = vcpu_of(index);
 
-	if (!v)
-		return;
-	__atomic_store_n(&v->away, 0, __ATOMIC_SEQ_CST);
-	hand_over(v);
+	/* The one of the heir's first hart was collected before anything was adopted, and is no different from all others. */
+	if (v && v->away)
+		hand_over(v);
 }
 
 void adopt_resume(void)
@@ -220,8 +215,13 @@ void adopt_resume(void)
 			if (vm->dev[slot])
 				virtio_resume(vm, slot);
 		}
-		for (u32 i = 0; i < vm->config.vcpus; i++)
-			hand_over(&vm->vcpu[i]);
+		for (u32 i = 0; i < vm->config.vcpus; i++) {
+			struct vcpu *v = &vm->vcpu[i];
+
+			/* The others follow when their harts come. None has yet, or it is in the scheduler's hands already. */
+			if (!v->away && !v->queued && !v->asleep)
+				hand_over(v);
+		}
 		end_if_parked(vm);
 	}
 	vm_look_for_starting();

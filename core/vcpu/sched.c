@@ -169,6 +169,7 @@ void sched_put(struct vcpu *v, u64 wake_at)
 	u64 mask;
 
 	lock_take(&lock);
+	__atomic_store_n(&v->away, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&v->hart_plus_1, 0, __ATOMIC_RELEASE);
 	/* vcpu_notify: who sends something stores it first and then looks whether the vCPU has a hart. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -30,7 +30,8 @@ bool sched_keep(unsigned hart, const struct vcpu *v);
 
 /*
  * `v` runs on its hart no longer, its registers are in its record. Queues it if it would run, lets it sleep until
- * `wake_at` (ticks, ~0: no timer) if it waits.
+ * `wake_at` (ticks, ~0: no timer) if it waits. Also for one that has come from a hart of the dead life: until then it is
+ * `away`, and nobody takes it.
  */
 void sched_put(struct vcpu *v, u64 wake_at);
 
