@@ -32,7 +32,17 @@
 
 static void ask(struct broker *b, enum ctl_type type, const void *payload, u32 length)
 {
-	link_send(b, NULL, (struct ctl_header){.type = (u16)type, .length = length}, payload, true);
+	link_send(b, NULL, (struct ctl_header){ .type = (u16)type, .length = length }, payload, true);
+}
+
+static void ask_vms(struct broker *b, u32 first)
+{
+	ask(b, CTL_PS, &first, sizeof(first));
+}
+
+static void ask_life(struct broker *b, u64 number)
+{
+	ask(b, CTL_LIVES, &number, sizeof(number));
 }
 
 /*
@@ -63,7 +73,7 @@ static void note_host(struct broker *b, const struct ctl_host *host, bool is_rep
 	/* The heir takes for told what state it finds its VMs in. */
 	b->ps_due = b->now;
 	if (host->life > 1)
-		ask(b, CTL_LIVES, &(u64){host->life - 1}, sizeof(u64));
+		ask_life(b, host->life - 1);
 }
 
 static void note_vm(struct broker *b, const struct ctl_vm *vm)
@@ -79,7 +89,7 @@ static void note_vm(struct broker *b, const struct ctl_vm *vm)
 	}
 	*known = *vm;
 	known->name[sizeof(known->name) - 1] = '\0';
-	clients_event(b, &(struct ctl_header){.type = CTL_EVENT_VM, .vm = vm->index}, vm, sizeof(*vm));
+	clients_event(b, &(struct ctl_header){ .type = CTL_EVENT_VM, .vm = vm->index }, vm, sizeof(*vm));
 	if (b->view.vm)
 		b->view.vm(b->view.arg, known);
 }
@@ -92,8 +102,8 @@ static void note_console(struct broker *b, const struct ctl_header *header, cons
 	if (header->vm >= b->plan->vm_count || header->length < sizeof(offset))
 		return;
 	memcpy(&offset, payload, sizeof(offset));
-	console_log_put(&b->consoles[header->vm], offset, payload + sizeof(offset), header->length - sizeof(offset),
-			b->now);
+	console_log_put(&b->consoles[header->vm], offset, payload + sizeof(offset),
+			header->length - sizeof(offset), b->now);
 }
 
 static void acknowledge(struct broker *b)
@@ -105,16 +115,17 @@ static void acknowledge(struct broker *b)
 			continue;
 		b->acknowledged[i] = have;
 		link_send(b, NULL,
-			  (struct ctl_header){.type = CTL_CONSOLE_ACK, .vm = i, .length = sizeof(have)}, &have, false);
+			  (struct ctl_header){ .type = CTL_CONSOLE_ACK, .vm = i, .length = sizeof(have) },
+			  &have, false);
 	}
 }
 
 void broker_frame(struct broker *b, const struct ctl_header *header, const u8 *payload)
 {
 	struct ctl_header copy = *header;
-	struct ctl_host host = {0};
-	struct ctl_life life = {0};
-	struct ctl_vm vm = {0};
+	struct ctl_host host = { 0 };
+	struct ctl_life life = { 0 };
+	struct ctl_vm vm = { 0 };
 
 	switch ((int)header->type) {
 	case CTL_HELLO | CTL_REPLY:
@@ -131,7 +142,7 @@ void broker_frame(struct broker *b, const struct ctl_header *header, const u8 *p
 			note_vm(b, &vm);
 		}
 		if (header->length >= sizeof(vm) && vm.index + 1 < b->plan->vm_count)
-			ask(b, CTL_PS, &(u32){vm.index + 1}, sizeof(u32));
+			ask_vms(b, vm.index + 1);
 		break;
 	case CTL_EVENT_VM:
 		if (header->length < sizeof(vm))
@@ -198,7 +209,7 @@ static void drain(struct broker *b)
 	ssize_t got;
 
 	while (b->link.fd >= 0 && link_read(b)) {
-		struct pollfd more = {.fd = b->link.fd, .events = POLLIN};
+		struct pollfd more = { .fd = b->link.fd, .events = POLLIN };
 
 		if (poll(&more, 1, 0) <= 0)
 			break;
@@ -254,7 +265,7 @@ static void look_at_clock(struct broker *b)
 	link_repeat(b);
 	if (b->is_up && b->now >= b->ps_due && !b->is_ending && !link_has_own(&b->link)) {
 		b->ps_due = b->now + PS_MS;
-		ask(b, CTL_PS, &(u32){0}, sizeof(u32));
+		ask_vms(b, 0);
 	}
 	for (u32 i = 0; i < b->plan->vm_count; i++)
 		console_log_tick(&b->consoles[i], b->now);
@@ -270,14 +281,14 @@ static nfds_t fill_poll(const struct broker *b, struct pollfd *fds)
 	bool is_busy = buffer_fill(&b->link.out) > LINK_OUT_MAX;
 	nfds_t count = POLL_FIRST_CLIENT;
 
-	fds[POLL_SIGNALS] = (struct pollfd){.fd = b->signals, .events = POLLIN};
-	fds[POLL_LISTENER] = (struct pollfd){.fd = b->listener, .events = POLLIN};
-	fds[POLL_LINK] = (struct pollfd){.fd = b->link.fd, .events = POLLIN};
+	fds[POLL_SIGNALS] = (struct pollfd){ .fd = b->signals, .events = POLLIN };
+	fds[POLL_LISTENER] = (struct pollfd){ .fd = b->listener, .events = POLLIN };
+	fds[POLL_LINK] = (struct pollfd){ .fd = b->link.fd, .events = POLLIN };
 	if (buffer_fill(&b->link.out))
 		fds[POLL_LINK].events |= POLLOUT;
-	fds[POLL_SERIAL] = (struct pollfd){.fd = b->qemu.serial_fd, .events = POLLIN};
+	fds[POLL_SERIAL] = (struct pollfd){ .fd = b->qemu.serial_fd, .events = POLLIN };
 	for (const struct broker_client *c = b->clients; c; c = c->next) {
-		fds[count] = (struct pollfd){.fd = c->fd, .events = is_busy ? 0 : POLLIN};
+		fds[count] = (struct pollfd){ .fd = c->fd, .events = is_busy ? 0 : POLLIN };
 		if (buffer_fill(&c->out))
 			fds[count].events |= POLLOUT;
 		count++;
@@ -338,7 +349,7 @@ static int loop(struct broker *b)
 
 static int open_listener(struct rundir *dir)
 {
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bound;
 	mode_t before;
 
@@ -406,7 +417,7 @@ int broker_run(const struct host_plan *plan, const struct qemu_options *options,
 	b->plan = plan;
 	b->dir = dir;
 	b->view = *view;
-	b->qemu = (struct qemu){.pid = -1, .control_fd = -1, .serial_fd = -1};
+	b->qemu = (struct qemu){ .pid = -1, .control_fd = -1, .serial_fd = -1 };
 	b->link.fd = -1;
 	b->listener = -1;
 	b->signals = open_signals();

@@ -43,7 +43,7 @@ struct link_request {
 	struct broker_client *client; /* NULL: the broker's own */
 	u32 tag;		      /* on the channel */
 	u32 client_tag;
-	u64 due;	/* ms: to be sent again then */
+	u64 due;	  /* ms: to be sent again then */
 	bool is_harmless; /* to do it twice is to do it once */
 	size_t size;
 	u8 frame[];
@@ -101,12 +101,13 @@ struct broker_client {
 };
 
 /* More than this waiting for a client that does not read: it is dropped (events), or waits (console). */
-#define CLIENT_OUT_MAX MIB(1)
+#define CLIENT_OUT_MAX	   MIB(1)
 #define CLIENT_CONSOLE_MAX KIB(64)
 
 void clients_accept(struct broker *b);
 void clients_read(struct broker *b, struct broker_client *client);
-void clients_send(struct broker_client *client, struct ctl_header *header, const void *payload, size_t length);
+void clients_send(struct broker_client *client, struct ctl_header *header, const void *payload,
+		  size_t length);
 /* An event for all that watch. */
 void clients_event(struct broker *b, struct ctl_header *header, const void *payload, size_t length);
 /* Sends console output that is new for them, writes, and forgets the dead. */
@@ -132,10 +133,10 @@ struct broker {
 	bool had_client;
 	struct ctl_host host;
 	struct ctl_vm vms[MAX_VMS]; /* last known state; name "" if none */
-	u64 ps_due;	   /* ms: the next look at all VMs; an event may have been lost */
-	u64 up_deadline;   /* ms, 0: none */
-	bool is_ending;	   /* we want the end */
-	u64 kill_at;	   /* ms, while it is ending */
+	u64 ps_due;		    /* ms: the next look at all VMs; an event may have been lost */
+	u64 up_deadline;	    /* ms, 0: none */
+	bool is_ending;		    /* we want the end */
+	u64 kill_at;		    /* ms, while it is ending */
 	bool was_killed;
 	bool has_ended;
 	int qemu_status; /* of wait, once it has ended */

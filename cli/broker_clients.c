@@ -44,11 +44,12 @@ void clients_send(struct broker_client *client, struct ctl_header *header, const
 		buffer_put(&client->out, frame, size);
 }
 
-static void answer(struct broker_client *client, const struct ctl_header *request, s32 status, const void *payload,
-		   size_t length)
+static void answer(struct broker_client *client, const struct ctl_header *request, s32 status,
+		   const void *payload, size_t length)
 {
 	struct ctl_header header = {
-		.type = request->type | CTL_REPLY, .tag = request->tag, .vm = request->vm, .status = status};
+		.type = request->type | CTL_REPLY, .tag = request->tag, .vm = request->vm, .status = status
+	};
 
 	clients_send(client, &header, payload, length);
 }
@@ -157,7 +158,7 @@ static void pump_console(struct broker *b, struct broker_client *client)
 	u8 payload[2048];
 
 	while (client->console >= 0 && buffer_fill(&client->out) < CLIENT_CONSOLE_MAX) {
-		struct ctl_header header = {.type = CTL_EVENT_CONSOLE, .vm = (u32)client->console};
+		struct ctl_header header = { .type = CTL_EVENT_CONSOLE, .vm = (u32)client->console };
 		u64 at = client->console_at;
 		size_t got = console_log_read(&b->consoles[client->console], &at, payload + sizeof(at),
 					      sizeof(payload) - sizeof(at));

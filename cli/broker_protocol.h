@@ -11,12 +11,13 @@
 #include "abi/control.h"
 
 enum broker_type {
-	BROKER_INFO = 0x2001,	 /* -> struct broker_info */
-	BROKER_WATCH = 0x2002,	 /* from now on CTL_EVENT_VM and CTL_EVENT_LIFE come too */
-	BROKER_CONSOLE = 0x2003, /* vm, payload u64 n -> u64 end: CTL_EVENT_CONSOLE of that VM, beginning with its
+	BROKER_INFO = 0x2001,  /* -> struct broker_info */
+	BROKER_WATCH = 0x2002, /* from now on CTL_EVENT_VM and CTL_EVENT_LIFE come too */
+	BROKER_CONSOLE =
+		0x2003,	     /* vm, payload u64 n -> u64 end: CTL_EVENT_CONSOLE of that VM, beginning with its
 				  * last n bytes. Their offset is the position in the broker's log, of which
 				  * `end` is the present end. */
-	BROKER_END = 0x2004,	 /* ends QEMU at once */
+	BROKER_END = 0x2004, /* ends QEMU at once */
 };
 
 struct broker_info {

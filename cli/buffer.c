@@ -40,5 +40,5 @@ int buffer_flush(struct buffer *b, int fd)
 void buffer_free(struct buffer *b)
 {
 	free(b->bytes);
-	*b = (struct buffer){0};
+	*b = (struct buffer){ 0 };
 }

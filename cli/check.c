@@ -17,19 +17,20 @@ static void report_good(const struct host_plan *plan, const char *file, bool jso
 
 	if (json)
 		json_out(json_pack("{s:b,s:[],s:s,s:i,s:i,s:o,s:o}", "valid", 1, "errors", "name",
-				   plan->spec->name.value, "vms", (int)plan->vm_count, "harts", (int)plan->harts,
-				   "memory", json_number(plan->memory), "pack_bytes", json_number(plan->pack_size)),
+				   plan->spec->name.value, "vms", (int)plan->vm_count, "harts",
+				   (int)plan->harts, "memory", json_number(plan->memory), "pack_bytes",
+				   json_number(plan->pack_size)),
 			 false);
 	else
-		printf("%s: good: %u VMs on %u harts with %s, boot pack of %s\n", file, plan->vm_count, plan->harts,
-		       units_format_size(memory, sizeof(memory), plan->memory),
+		printf("%s: good: %u VMs on %u harts with %s, boot pack of %s\n", file, plan->vm_count,
+		       plan->harts, units_format_size(memory, sizeof(memory), plan->memory),
 		       units_format_size(pack, sizeof(pack), plan->pack_size));
 }
 
 int check_command(const struct options *o)
 {
-	struct host_spec spec = {0};
-	struct host_plan plan = {0};
+	struct host_spec spec = { 0 };
+	struct host_plan plan = { 0 };
 	int code;
 
 	if (o->schema) {
@@ -50,8 +51,8 @@ int check_command(const struct options *o)
 
 int pack_command(const struct options *o)
 {
-	struct host_spec spec = {0};
-	struct host_plan plan = {0};
+	struct host_spec spec = { 0 };
+	struct host_plan plan = { 0 };
 	char size[24];
 	int code;
 
@@ -63,12 +64,14 @@ int pack_command(const struct options *o)
 	if (!code)
 		code = pack_write(&plan, AT_FDCWD, o->output) < 0 ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 	if (!code && o->json)
-		json_out(json_pack("{s:s,s:o,s:i,s:i}", "file", o->output, "bytes", json_number(plan.pack_size), "items",
-				   (int)plan.item_count, "vms", (int)plan.vm_count),
+		json_out(json_pack("{s:s,s:o,s:i,s:i}", "file", o->output, "bytes",
+				   json_number(plan.pack_size), "items", (int)plan.item_count, "vms",
+				   (int)plan.vm_count),
 			 false);
 	else if (!code)
 		message_note("%s: %s, %u files for %u VMs", o->output,
-			     units_format_size(size, sizeof(size), plan.pack_size), plan.item_count, plan.vm_count);
+			     units_format_size(size, sizeof(size), plan.pack_size), plan.item_count,
+			     plan.vm_count);
 	host_plan_free(&plan);
 	host_spec_free(&spec);
 	return code;

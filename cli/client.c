@@ -22,7 +22,7 @@ static int gone(const struct client *c)
 
 int client_open_dir(struct client *c, struct rundir *dir, u64 timeout_ms)
 {
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct client_reply reply;
 	int code;
 
@@ -69,7 +69,7 @@ void client_close(struct client *c)
 
 u32 client_send(struct client *c, u16 type, u32 vm, const void *payload, size_t length)
 {
-	struct ctl_header header = {.type = type, .vm = vm, .tag = ++c->last_tag};
+	struct ctl_header header = { .type = type, .vm = vm, .tag = ++c->last_tag };
 	u8 frame[FRAME_MAX];
 	size_t size = frame_encode(frame, sizeof(frame), &header, payload, length);
 
@@ -97,7 +97,8 @@ static bool receive(struct client *c)
 	return got > 0;
 }
 
-int client_ask(struct client *c, u16 type, u32 vm, const void *payload, size_t length, struct client_reply *reply)
+int client_ask(struct client *c, u16 type, u32 vm, const void *payload, size_t length,
+	       struct client_reply *reply)
 {
 	u64 end = clock_ms() + c->timeout_ms;
 	u32 tag = client_send(c, type, vm, payload, length);
@@ -105,7 +106,7 @@ int client_ask(struct client *c, u16 type, u32 vm, const void *payload, size_t l
 	if (!tag)
 		return gone(c);
 	for (;;) {
-		struct pollfd fd = {.fd = c->fd, .events = POLLIN};
+		struct pollfd fd = { .fd = c->fd, .events = POLLIN };
 		struct ctl_header header;
 		const u8 *bytes;
 		u64 now;
@@ -154,8 +155,8 @@ const char *client_refusal(s32 status)
 	}
 }
 
-int client_do(struct client *c, u16 type, u32 vm, const void *payload, size_t length, struct client_reply *reply,
-	      const char *what)
+int client_do(struct client *c, u16 type, u32 vm, const void *payload, size_t length,
+	      struct client_reply *reply, const char *what)
 {
 	int code = client_ask(c, type, vm, payload, length, reply);
 
@@ -187,7 +188,8 @@ int client_vms(struct client *c, struct ctl_vm *vms, size_t *count)
 
 		if (code)
 			return code;
-		for (size_t at = 0; at + sizeof(*vms) <= reply.length && *count < MAX_VMS; at += sizeof(*vms)) {
+		for (size_t at = 0; at + sizeof(*vms) <= reply.length && *count < MAX_VMS;
+		     at += sizeof(*vms)) {
 			struct ctl_vm *vm = &vms[*count];
 
 			memcpy(vm, reply.payload + at, sizeof(*vm));
@@ -239,7 +241,8 @@ int client_lives(struct client *c, struct ctl_life *lives, size_t max, size_t *c
 
 		if (code)
 			return code;
-		for (size_t at = 0; at + sizeof(*lives) <= reply.length && *count < max; at += sizeof(*lives)) {
+		for (size_t at = 0; at + sizeof(*lives) <= reply.length && *count < max;
+		     at += sizeof(*lives)) {
 			struct ctl_life *life = &lives[*count];
 
 			memcpy(life, reply.payload + at, sizeof(*life));

@@ -42,11 +42,12 @@ void client_close(struct client *c);
 u32 client_send(struct client *c, u16 type, u32 vm, const void *payload, size_t length);
 
 /* Asks and waits for the answer; the host's refusal is in reply->status, not in the result. */
-int client_ask(struct client *c, u16 type, u32 vm, const void *payload, size_t length, struct client_reply *reply);
+int client_ask(struct client *c, u16 type, u32 vm, const void *payload, size_t length,
+	       struct client_reply *reply);
 
 /* The same, where a refusal is an error too. "already done" is none. `what` begins the message. */
-int client_do(struct client *c, u16 type, u32 vm, const void *payload, size_t length, struct client_reply *reply,
-	      const char *what);
+int client_do(struct client *c, u16 type, u32 vm, const void *payload, size_t length,
+	      struct client_reply *reply, const char *what);
 
 /* Fresh numbers on the host. */
 int client_host(struct client *c, struct ctl_host *host);

@@ -3,17 +3,18 @@
 #include "cli/exit_code.h"
 
 #define O(name) (1ull << OPTION_##name)
-#define EVERY (O(HELP) | O(JSON))
-#define TALKS (EVERY | O(HOST) | O(TIMEOUT))
+#define EVERY	(O(HELP) | O(JSON))
+#define TALKS	(EVERY | O(HOST) | O(TIMEOUT))
 
 const struct exit_meaning exit_meanings[] = {
-	{EXIT_CODE_OK, "Done."},
-	{EXIT_CODE_FAILED, "It was tried and did not work; a message says why."},
-	{EXIT_CODE_USAGE, "Unknown command, option or argument."},
-	{EXIT_CODE_NOT_FOUND, "No such host, VM or life; or several hosts are running and none was named."},
-	{EXIT_CODE_INVALID, "The host file is not right, or a file that it names, or the options that stand for one."},
-	{EXIT_CODE_TIMEOUT, "The host did not answer in time."},
-	{EXIT_CODE_REFUSED, "The host answered that it cannot do this now."},
+	{ EXIT_CODE_OK, "Done." },
+	{ EXIT_CODE_FAILED, "It was tried and did not work; a message says why." },
+	{ EXIT_CODE_USAGE, "Unknown command, option or argument." },
+	{ EXIT_CODE_NOT_FOUND, "No such host, VM or life; or several hosts are running and none was named." },
+	{ EXIT_CODE_INVALID,
+	  "The host file is not right, or a file that it names, or the options that stand for one." },
+	{ EXIT_CODE_TIMEOUT, "The host did not answer in time." },
+	{ EXIT_CODE_REFUSED, "The host answered that it cannot do this now." },
 };
 const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
 
@@ -23,9 +24,9 @@ const struct command commands[] = {
 		.page = "outlive-run",
 		.arguments = "[FILE]",
 		.arguments_max = 1,
-		.options = EVERY | O(QUIET) | O(DETACH) | O(NAME) | O(DIR) | O(QEMU) | O(FIRMWARE) | O(ICOUNT) |
-			   O(TIMEOUT) | O(KERNEL) | O(INITRD) | O(APPEND) | O(VCPUS) | O(MEMORY) | O(DISK) | O(HARTS) |
-			   O(FLAT) | O(VECTOR),
+		.options = EVERY | O(QUIET) | O(DETACH) | O(NAME) | O(DIR) | O(QEMU) | O(FIRMWARE) |
+			   O(ICOUNT) | O(TIMEOUT) | O(KERNEL) | O(INITRD) | O(APPEND) | O(VCPUS) | O(MEMORY) |
+			   O(DISK) | O(HARTS) | O(FLAT) | O(VECTOR),
 		.summary = "start a host under QEMU",
 		.text = "Starts the host that FILE describes (see outlive-host(5)), or with --kernel one VM without a "
 			"file. Everything is checked before anything is started.\n\n"
@@ -36,9 +37,10 @@ const struct command commands[] = {
 			"Ctrl-A x quits, Ctrl-A Ctrl-A sends a Ctrl-A.\n\n"
 			"The host's end is also QEMU's: if this process is killed, so is QEMU.\n\n"
 			"--timeout bounds the time until the host is up; 30 seconds otherwise, 0 for no bound.",
-		.examples = "outlive run examples/two-vms.yaml  # until Ctrl-C\n"
-			    "outlive run --detach examples/two-vms.yaml  # in the background\n"
-			    "outlive run --kernel Image --initrd initrd.cpio.gz --append console=ttyS0  # one VM",
+		.examples =
+			"outlive run examples/two-vms.yaml  # until Ctrl-C\n"
+			"outlive run --detach examples/two-vms.yaml  # in the background\n"
+			"outlive run --kernel Image --initrd initrd.cpio.gz --append console=ttyS0  # one VM",
 		.run = run_command,
 	},
 	{
@@ -107,9 +109,10 @@ const struct command commands[] = {
 			"host does, or --until, or --timeout. With --until and --timeout, status 5 says that the text has not "
 			"come.\n\n"
 			"With --json each piece of output is an object with its offset and text.",
-		.examples = "outlive console debian\n"
-			    "echo uptime | outlive console debian --until 'load average' --timeout 5  # for scripts\n"
-			    "outlive console debian --backlog --timeout 0 </dev/null  # what it has said so far",
+		.examples =
+			"outlive console debian\n"
+			"echo uptime | outlive console debian --until 'load average' --timeout 5  # for scripts\n"
+			"outlive console debian --backlog --timeout 0 </dev/null  # what it has said so far",
 		.run = console_command,
 	},
 	{
@@ -176,7 +179,8 @@ const struct command commands[] = {
 		.summary = "show the hypervisor's log",
 		.text = "Prints the host's log. It outlives a crash of the hypervisor, so it tells of earlier lives too, as far "
 			"as the ring goes back. Each line begins with the machine's time in seconds and the hart.",
-		.examples = "outlive log --follow\noutlive log --previous  # the last words of the life before",
+		.examples =
+			"outlive log --follow\noutlive log --previous  # the last words of the life before",
 		.run = log_command,
 	},
 	{

@@ -11,8 +11,8 @@ struct command {
 	size_t arguments_min, arguments_max;
 	u64 options; /* bit n: option n */
 	const char *summary;
-	const char *text; /* paragraphs, an empty line between them */
-	const char *examples; /* one a line, each with a comment behind "  # "; NULL: none */
+	const char *text;		     /* paragraphs, an empty line between them */
+	const char *examples;		     /* one a line, each with a comment behind "  # "; NULL: none */
 	int (*run)(const struct options *o); /* returns an exit code */
 	bool is_hidden;
 };

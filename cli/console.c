@@ -35,15 +35,15 @@ struct console {
 	bool input_ended;
 	bool has_found; /* --until */
 	bool output_failed;
-	u64 position;	   /* of the output that has been printed */
-	u64 backlog_end;   /* what lies before has been there when we came */
+	u64 position;	 /* of the output that has been printed */
+	u64 backlog_end; /* what lies before has been there when we came */
 	const char *until;
 	char *seen; /* the last bytes of output, as many as --until may need, and what has just come */
 	size_t seen_count;
 	u8 input[INPUT_MAX];
 	size_t input_count;
-	u32 input_tag;	 /* of the request under way, 0: none */
-	u64 input_again; /* ms, not before */
+	u32 input_tag;	  /* of the request under way, 0: none */
+	u64 input_again;  /* ms, not before */
 	bool was_refused; /* the person has been told */
 };
 
@@ -110,8 +110,8 @@ static void input_taken(struct console *c, const struct ctl_header *header, cons
 	c->input_tag = 0;
 	if (header->status < 0 && header->status != -EAGAIN) {
 		if (!c->was_refused)
-			message_error("%s does not take input: %s%s", c->vm.name, client_refusal(header->status),
-				      c->is_person ? "\r" : "");
+			message_error("%s does not take input: %s%s", c->vm.name,
+				      client_refusal(header->status), c->is_person ? "\r" : "");
 		c->was_refused = true;
 		c->input_count = 0;
 		return;
@@ -162,7 +162,8 @@ static bool loop(struct console *c, u64 end)
 {
 	client_dispatch(&c->client);
 	while (!c->has_left && !c->has_found && !c->output_failed) {
-		struct pollfd fds[2] = {{.fd = c->client.fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+		struct pollfd fds[2] = { { .fd = c->client.fd, .events = POLLIN },
+					 { .fd = -1, .events = POLLIN } };
 		u64 now = clock_ms();
 		int wait = -1;
 
@@ -195,7 +196,8 @@ static int attach(struct console *c, u64 backlog)
 	c->client.event = event;
 	c->client.arg = c;
 	c->is_person = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !c->json;
-	code = client_do(&c->client, BROKER_CONSOLE, c->vm.index, &backlog, sizeof(backlog), &reply, c->vm.name);
+	code = client_do(&c->client, BROKER_CONSOLE, c->vm.index, &backlog, sizeof(backlog), &reply,
+			 c->vm.name);
 	if (!code && backlog && reply.length >= sizeof(c->backlog_end))
 		memcpy(&c->backlog_end, reply.payload, sizeof(c->backlog_end));
 	return code;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MAX MIB(16)
+#define FILE_MAX  MIB(16)
 #define EARLY_MAX KIB(256)
 
 struct console_piece {
@@ -27,7 +27,7 @@ static int open_file(struct console_log *log)
 
 int console_log_open(struct console_log *log, int directory, const char *vm)
 {
-	*log = (struct console_log){.directory = directory, .file_max = FILE_MAX};
+	*log = (struct console_log){ .directory = directory, .file_max = FILE_MAX };
 	log->file = memory_format("console-%s.log", vm);
 	return open_file(log);
 }
@@ -49,7 +49,7 @@ void console_log_close(struct console_log *log)
 	if (log->file && log->fd >= 0)
 		close(log->fd);
 	free(log->file);
-	*log = (struct console_log){.fd = -1};
+	*log = (struct console_log){ .fd = -1 };
 }
 
 /* A full file becomes FILE.1, in place of the one before. */

@@ -14,15 +14,15 @@ struct console_piece;
 
 struct console_log {
 	int directory;
-	char *file;	 /* name in the directory; what is older than its beginning is in FILE.1 */
+	char *file; /* name in the directory; what is older than its beginning is in FILE.1 */
 	int fd;
-	u64 expected;	 /* host's offset of the next byte */
-	u64 start;	 /* position of the file's first byte */
-	u64 end;	 /* position behind its last */
-	u64 file_max;	 /* bytes after which the file is put aside */
+	u64 expected;		     /* host's offset of the next byte */
+	u64 start;		     /* position of the file's first byte */
+	u64 end;		     /* position behind its last */
+	u64 file_max;		     /* bytes after which the file is put aside */
 	struct console_piece *early; /* pieces behind a gap, by offset */
 	size_t early_bytes;
-	u64 gap_since;	 /* ms, when the gap was seen first */
+	u64 gap_since; /* ms, when the gap was seen first */
 };
 
 /* How long a gap may stay before what is missing is given up, ms: the heir sends it again within that. */

@@ -28,8 +28,9 @@ static void pause_cell(struct table *t, u64 from, u64 to, u64 timebase)
 
 static void print_table(const struct ctl_life *lives, size_t count, u64 timebase)
 {
-	static const char *const heads[] = {"LIFE",  "<CAUSE", "HART",	"PC",	 "<AT",	  "STOPPED",
-					    "HEIR",  "ADOPTED", "FIRST", "LAST", "TOTAL us", "VMS", "LOST"};
+	static const char *const heads[] = { "LIFE",	 "<CAUSE", "HART",    "PC",    "<AT",
+					     "STOPPED",	 "HEIR",   "ADOPTED", "FIRST", "LAST",
+					     "TOTAL us", "VMS",	   "LOST" };
 	struct table t;
 
 	table_begin(&t, heads, ARRAY_SIZE(heads));
@@ -41,7 +42,8 @@ static void print_table(const struct ctl_life *lives, size_t count, u64 timebase
 		table_cell(&t, "%s", name_of_life_cause(l->cause));
 		table_cell(&t, has_ended ? "%llu" : "-", (unsigned long long)l->crash_hart);
 		table_cell(&t, has_ended ? "0x%llx" : "-", (unsigned long long)l->crash_pc);
-		table_cell(&t, "%.3f s", timebase ? (double)(has_ended ? l->t_fault : l->t_start) / (double)timebase : 0);
+		table_cell(&t, "%.3f s",
+			   timebase ? (double)(has_ended ? l->t_fault : l->t_start) / (double)timebase : 0);
 		pause_cell(&t, l->t_fault, l->t_stopped, timebase);
 		pause_cell(&t, l->t_stopped, l->t_heir, timebase);
 		pause_cell(&t, l->t_heir, l->t_adopted, timebase);
@@ -108,16 +110,16 @@ static void print_point(const char *name, u64 at, u64 fault, u64 timebase)
 
 static void print_life(const struct ctl_life *l, u64 timebase)
 {
-	printf("life %llu, slot %llu, begun on hart %llu\n", (unsigned long long)l->number, (unsigned long long)l->slot,
-	       (unsigned long long)l->boot_hart);
+	printf("life %llu, slot %llu, begun on hart %llu\n", (unsigned long long)l->number,
+	       (unsigned long long)l->slot, (unsigned long long)l->boot_hart);
 	print_point("started", l->t_start, 0, timebase);
 	if (l->cause == LIFE_RUNNING) {
 		printf("still running\n");
 		return;
 	}
 	printf("ended: %s on hart %llu, pc 0x%llx (from the start of its slot), value 0x%llx\n",
-	       name_of_life_cause(l->cause), (unsigned long long)l->crash_hart, (unsigned long long)l->crash_pc,
-	       (unsigned long long)l->crash_value);
+	       name_of_life_cause(l->cause), (unsigned long long)l->crash_hart,
+	       (unsigned long long)l->crash_pc, (unsigned long long)l->crash_value);
 	if (*l->text)
 		printf("  \"%s\"\n", l->text);
 	print_point("fault", l->t_fault, 0, timebase);
@@ -126,7 +128,8 @@ static void print_life(const struct ctl_life *l, u64 timebase)
 	print_point("adopted", l->t_adopted, l->t_fault, timebase);
 	print_point("first guest", l->t_first_guest, l->t_fault, timebase);
 	print_point("last guest", l->t_last_guest, l->t_fault, timebase);
-	printf("VMs: %llu adopted, %llu lost\n", (unsigned long long)l->vms_adopted, (unsigned long long)l->vms_lost);
+	printf("VMs: %llu adopted, %llu lost\n", (unsigned long long)l->vms_adopted,
+	       (unsigned long long)l->vms_lost);
 }
 
 int crash_show_command(const struct options *o)
@@ -178,7 +181,8 @@ static int await_heir(struct client *c, u64 before, u64 end)
 		if (info.host.life != before)
 			return EXIT_CODE_OK;
 		if (clock_ms() >= end) {
-			message_error("no heir has reported; the hypervisor may have survived, or the host be lost");
+			message_error(
+				"no heir has reported; the hypervisor may have survived, or the host be lost");
 			return EXIT_CODE_TIMEOUT;
 		}
 		poll(NULL, 0, 20);
@@ -207,7 +211,7 @@ static int dead_life(struct client *c, u64 number, struct ctl_life *life)
 
 static int inject(struct client *c, u32 kind, u64 end, const struct options *o)
 {
-	struct ctl_life life = {0};
+	struct ctl_life life = { 0 };
 	struct client_reply reply;
 	struct ctl_host host;
 	int code = client_host(c, &host);
@@ -237,7 +241,8 @@ int crash_inject_command(const struct options *o)
 	int code;
 
 	if (kind < 0) {
-		message_error("no crash \"%s\": there are panic, trap, hang, wild-write and stack", o->arguments[0]);
+		message_error("no crash \"%s\": there are panic, trap, hang, wild-write and stack",
+			      o->arguments[0]);
 		return EXIT_CODE_USAGE;
 	}
 	code = client_open(&c, o);

@@ -25,8 +25,8 @@ const char *host_field(char *to, size_t size, const char *format, ...)
 }
 
 /* Reads the head of a file that goes into the pack; -1 with an error reported if it cannot be one. */
-static ssize_t read_head(const struct field_text *file, const char *field, void *head, size_t size, u64 *file_size,
-			 struct diagnostics *d)
+static ssize_t read_head(const struct field_text *file, const char *field, void *head, size_t size,
+			 u64 *file_size, struct diagnostics *d)
 {
 	struct stat st;
 	ssize_t got = -1;
@@ -70,11 +70,13 @@ static void check_boot_files(const struct vm_spec *vm, size_t index, struct diag
 		host_field(field, sizeof(field), "vms[%zu].initrd", index);
 		read_head(&vm->initrd, field, head, sizeof(head), &initrd_size, d);
 	}
-	if (__builtin_add_overflow(kernel_size, initrd_size, &wanted) || __builtin_add_overflow(wanted, MIB(2), &wanted))
+	if (__builtin_add_overflow(kernel_size, initrd_size, &wanted) ||
+	    __builtin_add_overflow(wanted, MIB(2), &wanted))
 		wanted = ~0ull;
 	if (vm->memory.given && kernel_size && wanted > vm->memory.value) {
 		host_field(field, sizeof(field), "vms[%zu].memory", index);
-		diagnostics_add(d, vm->memory.line, field, "%s is too little: kernel and initrd alone take %s",
+		diagnostics_add(d, vm->memory.line, field,
+				"%s is too little: kernel and initrd alone take %s",
 				units_format_size(have, sizeof(have), vm->memory.value),
 				units_format_size(need, sizeof(need), wanted));
 	}
@@ -92,10 +94,12 @@ static void check_disk(const struct disk_spec *disk, size_t vm, size_t index, st
 	if (stat(disk->file.value, &st) < 0)
 		diagnostics_add(d, disk->file.line, field, "%s: %s", disk->file.value, strerror(errno));
 	else if (S_ISDIR(st.st_mode))
-		diagnostics_add(d, disk->file.line, field, "%s is a directory; a disk is a raw image or a block device",
+		diagnostics_add(d, disk->file.line, field,
+				"%s is a directory; a disk is a raw image or a block device",
 				disk->file.value);
 	else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		diagnostics_add(d, disk->file.line, field, "%s is neither a file nor a block device", disk->file.value);
+		diagnostics_add(d, disk->file.line, field, "%s is neither a file nor a block device",
+				disk->file.value);
 	else if (access(disk->file.value, R_OK | (is_readonly ? 0 : W_OK)) < 0)
 		diagnostics_add(d, disk->file.line, field, "%s is not %s%s", disk->file.value,
 				access(disk->file.value, R_OK) < 0 ? "readable" : "writable",
@@ -105,8 +109,8 @@ static void check_disk(const struct disk_spec *disk, size_t vm, size_t index, st
 }
 
 /* Calls f for each disk of the host. */
-#define EACH_DISK(host, v, i)                                                                                          \
-	for (size_t v = 0; v < (host)->vms.count; v++)                                                                 \
+#define EACH_DISK(host, v, i)                          \
+	for (size_t v = 0; v < (host)->vms.count; v++) \
 		for (size_t i = 0; i < host_vm(host, v)->disks.count; i++)
 
 static bool is_same_file(const char *a, const char *b)
@@ -123,11 +127,13 @@ static bool is_same_file(const char *a, const char *b)
 /* A disk that somebody writes to belongs to one VM alone. */
 static void check_shared_disks(const struct host_spec *host, struct diagnostics *d)
 {
-	EACH_DISK(host, v, i) {
+	EACH_DISK(host, v, i)
+	{
 		const struct disk_spec *disk = vm_disk(host_vm(host, v), i);
 		bool found = false;
 
-		EACH_DISK(host, w, k) {
+		EACH_DISK(host, w, k)
+		{
 			const struct disk_spec *other = vm_disk(host_vm(host, w), k);
 			char field[HOST_FIELD_MAX];
 
@@ -138,9 +144,10 @@ static void check_shared_disks(const struct host_spec *host, struct diagnostics 
 				continue;
 			found = true;
 			host_field(field, sizeof(field), "vms[%zu].disks[%zu].file", v, i);
-			diagnostics_add(d, disk->file.line, field,
-					"%s is vms[%zu].disks[%zu] too, and not read-only in both: it would be damaged",
-					disk->file.value, w, k);
+			diagnostics_add(
+				d, disk->file.line, field,
+				"%s is vms[%zu].disks[%zu] too, and not read-only in both: it would be damaged",
+				disk->file.value, w, k);
 		}
 	}
 }
@@ -156,8 +163,8 @@ static void check_names(const struct host_spec *host, struct diagnostics *d)
 			if (!a->value || !b->value || strcmp(a->value, b->value) != 0)
 				continue;
 			host_field(field, sizeof(field), "vms[%zu].name", i);
-			diagnostics_add(d, a->line, field, "\"%s\" is the name of vms[%zu] (line %u) too", a->value, k,
-					b->line);
+			diagnostics_add(d, a->line, field, "\"%s\" is the name of vms[%zu] (line %u) too",
+					a->value, k, b->line);
 			break;
 		}
 }
@@ -200,9 +207,9 @@ bool host_parse_forward(const char *text, struct port_forward *forward)
 static bool is_port_free(const struct port_forward *forward)
 {
 	int fd = socket(AF_INET, (forward->is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
-	struct sockaddr_in at = {.sin_family = AF_INET,
-				 .sin_port = htons(forward->port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_port = htons(forward->port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	const int one = 1;
 	bool is_free;
 
@@ -222,9 +229,11 @@ static void check_forwards(const struct network_spec *network, const char *field
 	const struct field_text *items = network->forward.items;
 
 	if (network->forward.count && !network->uplink.value)
-		diagnostics_add(d, network->forward.line, field, "forward works on a network with \"uplink: true\" only");
+		diagnostics_add(d, network->forward.line, field,
+				"forward works on a network with \"uplink: true\" only");
 	if (network->forward.count && network->uplink_socket.value)
-		diagnostics_add(d, network->forward.line, field, "forward and uplink_socket exclude each other");
+		diagnostics_add(d, network->forward.line, field,
+				"forward and uplink_socket exclude each other");
 	for (size_t i = 0; i < network->forward.count; i++) {
 		char below[HOST_FIELD_MAX];
 		struct port_forward forward;
@@ -233,17 +242,20 @@ static void check_forwards(const struct network_spec *network, const char *field
 			continue;
 		host_field(below, sizeof(below), "%.60s.forward[%zu]", field, i);
 		if (!host_parse_forward(items[i].value, &forward))
-			diagnostics_add(d, items[i].line, below,
-					"\"%s\" is not a forwarding (like tcp:2222:22 or udp:5353:10.0.2.16:53)",
-					items[i].value);
+			diagnostics_add(
+				d, items[i].line, below,
+				"\"%s\" is not a forwarding (like tcp:2222:22 or udp:5353:10.0.2.16:53)",
+				items[i].value);
 		else if (scope == HOST_CHECK_RUN && !is_port_free(&forward))
-			diagnostics_add(d, items[i].line, below, "port %u is in use on this machine", forward.port);
+			diagnostics_add(d, items[i].line, below, "port %u is in use on this machine",
+					forward.port);
 	}
 }
 
 /* The first network of the host with that property before vms[vm].networks[index], or NULL. */
 static const struct network_spec *network_before(const struct host_spec *host, size_t vm, size_t index,
-						 bool (*has)(const struct network_spec *, const struct network_spec *))
+						 bool (*has)(const struct network_spec *,
+							     const struct network_spec *))
 {
 	const struct network_spec *this = vm_network(host_vm(host, vm), index);
 
@@ -270,7 +282,8 @@ static bool has_same_uplink(const struct network_spec *a, const struct network_s
 	return a->uplink_socket.value && b->uplink_socket.value;
 }
 
-static void check_networks(const struct host_spec *host, size_t vm, enum host_check_scope scope, struct diagnostics *d)
+static void check_networks(const struct host_spec *host, size_t vm, enum host_check_scope scope,
+			   struct diagnostics *d)
 {
 	for (size_t i = 0; i < host_vm(host, vm)->networks.count; i++) {
 		const struct network_spec *network = vm_network(host_vm(host, vm), i);
@@ -280,21 +293,25 @@ static void check_networks(const struct host_spec *host, size_t vm, enum host_ch
 		host_field(field, sizeof(field), "vms[%zu].networks[%zu]", vm, i);
 		other = network_before(host, vm, i, has_same_mac);
 		if (other)
-			diagnostics_add(d, network->mac.line, field, "mac is that of line %u too", other->mac.line);
+			diagnostics_add(d, network->mac.line, field, "mac is that of line %u too",
+					other->mac.line);
 		other = network_before(host, vm, i, has_other_uplink);
 		if (other)
 			diagnostics_add(d, network->uplink.line, field,
-					"a host has one uplink, and switch \"%s\" (line %u) has it", other->to.value,
-					other->uplink.line);
+					"a host has one uplink, and switch \"%s\" (line %u) has it",
+					other->to.value, other->uplink.line);
 		if (network->uplink_socket.value && !network->uplink.value)
-			diagnostics_add(d, network->uplink_socket.line, field, "uplink_socket needs \"uplink: true\"");
+			diagnostics_add(d, network->uplink_socket.line, field,
+					"uplink_socket needs \"uplink: true\"");
 		if (network_before(host, vm, i, has_same_uplink))
-			diagnostics_add(d, network->uplink_socket.line, field, "uplink_socket is given twice");
+			diagnostics_add(d, network->uplink_socket.line, field,
+					"uplink_socket is given twice");
 		check_forwards(network, field, scope, d);
 	}
 }
 
-static void check_vm(const struct host_spec *host, size_t i, enum host_check_scope scope, struct diagnostics *d)
+static void check_vm(const struct host_spec *host, size_t i, enum host_check_scope scope,
+		     struct diagnostics *d)
 {
 	const struct vm_spec *vm = host_vm(host, i);
 	const struct field_number *harts = &host->machine.harts;
@@ -307,8 +324,9 @@ static void check_vm(const struct host_spec *host, size_t i, enum host_check_sco
 	if (vm->affinity.given && (!vm->affinity.value || (harts->given && harts->value < 64 &&
 							   vm->affinity.value >> harts->value))) {
 		host_field(field, sizeof(field), "vms[%zu].affinity", i);
-		diagnostics_add(d, vm->affinity.line, field, "names %s", vm->affinity.value
-				? "a hart that the machine does not have (machine.harts)" : "no hart");
+		diagnostics_add(d, vm->affinity.line, field, "names %s",
+				vm->affinity.value ? "a hart that the machine does not have (machine.harts)"
+						   : "no hart");
 	}
 	check_boot_files(vm, i, d);
 	check_networks(host, i, scope, d);
@@ -319,7 +337,8 @@ static void check_vm(const struct host_spec *host, size_t i, enum host_check_sco
 void host_check(const struct host_spec *host, enum host_check_scope scope, struct diagnostics *d)
 {
 	if (host->machine.crash_window.value % 1000)
-		diagnostics_add(d, host->machine.crash_window.line, "machine.crash_window", "is not in whole seconds");
+		diagnostics_add(d, host->machine.crash_window.line, "machine.crash_window",
+				"is not in whole seconds");
 	check_names(host, d);
 	for (size_t i = 0; i < host->vms.count; i++)
 		check_vm(host, i, scope, d);

@@ -85,8 +85,8 @@ static void read_scalar(const struct reader *r, const yaml_node_t *node, const s
 }
 
 /* A set may also be written as a list of numbers: its items are joined. */
-static void read_set(const struct reader *r, const yaml_node_t *node, const struct schema_key *key, const char *field,
-		     void *out)
+static void read_set(const struct reader *r, const yaml_node_t *node, const struct schema_key *key,
+		     const char *field, void *out)
 {
 	struct field_number *set = (struct field_number *)((u8 *)out + key->offset);
 	u64 mask = 0;
@@ -99,7 +99,7 @@ static void read_set(const struct reader *r, const yaml_node_t *node, const stru
 		read_scalar(r, yaml_document_get_node(r->document, *i), key, field, out);
 		mask |= set->value;
 	}
-	*set = (struct field_number){.value = mask, .line = line_of(node), .given = true};
+	*set = (struct field_number){ .value = mask, .line = line_of(node), .given = true };
 }
 
 static void read_list(const struct reader *r, const yaml_node_t *node, const struct schema_key *key,
@@ -107,7 +107,7 @@ static void read_list(const struct reader *r, const yaml_node_t *node, const str
 {
 	struct field_list *list = (struct field_list *)((u8 *)out + key->offset);
 	size_t item_size = key->kind == SCHEMA_MAPS ? key->sub->size : sizeof(struct field_text);
-	const struct schema_key text_key = {key->key, SCHEMA_TEXT, .max = 256};
+	const struct schema_key text_key = { key->key, SCHEMA_TEXT, .max = 256 };
 	size_t count;
 
 	if (node->type != YAML_SEQUENCE_NODE) {
@@ -125,7 +125,8 @@ static void read_list(const struct reader *r, const yaml_node_t *node, const str
 	list->items = memory_new(count, item_size);
 	list->count = count;
 	for (size_t i = 0; i < count; i++) {
-		const yaml_node_t *item = yaml_document_get_node(r->document, node->data.sequence.items.start[i]);
+		const yaml_node_t *item =
+			yaml_document_get_node(r->document, node->data.sequence.items.start[i]);
 		void *at = (u8 *)list->items + i * item_size;
 		char below[FIELD_MAX];
 
@@ -143,7 +144,8 @@ static void read_value(const struct reader *r, const yaml_node_t *node, const st
 	if (is_empty(node)) {
 		char *wanted = schema_describe(key);
 
-		diagnostics_add(r->d, line_of(node), field, "has no value; give it %s, or leave it out", wanted);
+		diagnostics_add(r->d, line_of(node), field, "has no value; give it %s, or leave it out",
+				wanted);
 		free(wanted);
 		return;
 	}
@@ -167,13 +169,15 @@ static void read_value(const struct reader *r, const yaml_node_t *node, const st
 static void unknown_key(const struct reader *r, const yaml_node_t *node, const struct schema *schema,
 			const char *field)
 {
-	const char *guess = node->type == YAML_SCALAR_NODE ? schema_guess(schema, (const char *)node->data.scalar.value)
-							   : NULL;
+	const char *guess = node->type == YAML_SCALAR_NODE
+				    ? schema_guess(schema, (const char *)node->data.scalar.value)
+				    : NULL;
 
 	if (guess)
 		diagnostics_add(r->d, line_of(node), field, "unknown key; did you mean \"%s\"?", guess);
 	else
-		diagnostics_add(r->d, line_of(node), field, "unknown key; \"outlive check --schema\" lists all");
+		diagnostics_add(r->d, line_of(node), field,
+				"unknown key; \"outlive check --schema\" lists all");
 }
 
 static void read_map(const struct reader *r, const yaml_node_t *node, const struct schema *schema,
@@ -187,7 +191,8 @@ static void read_map(const struct reader *r, const yaml_node_t *node, const stru
 		not_right(r, node, field, memory_copy("a mapping (key: value)"));
 		return;
 	}
-	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
+	     pair++) {
 		const yaml_node_t *name = yaml_document_get_node(r->document, pair->key);
 		const struct schema_key *key = NULL;
 		char shown_name[80], below[FIELD_MAX];
@@ -219,9 +224,11 @@ static void report_yaml(const yaml_parser_t *parser, struct diagnostics *d)
 	unsigned line = (unsigned)parser->problem_mark.line + 1;
 
 	if (parser->error == YAML_READER_ERROR)
-		diagnostics_add(d, 0, "", "not a text: %s at byte %zu", parser->problem, parser->problem_offset);
+		diagnostics_add(d, 0, "", "not a text: %s at byte %zu", parser->problem,
+				parser->problem_offset);
 	else
-		diagnostics_add(d, line, "", "not YAML: %s%s%s", parser->problem ? parser->problem : "out of memory",
+		diagnostics_add(d, line, "", "not YAML: %s%s%s",
+				parser->problem ? parser->problem : "out of memory",
 				parser->context ? ", " : "", parser->context ? parser->context : "");
 }
 
@@ -246,7 +253,7 @@ void host_file_parse(const char *text, size_t bytes, const char *directory, stru
 	}
 	root = yaml_document_get_root_node(&document);
 	if (root)
-		read_map(&(struct reader){&document, d, directory}, root, &schema_host, "", host);
+		read_map(&(struct reader){ &document, d, directory }, root, &schema_host, "", host);
 	else
 		diagnostics_add(d, 0, "", "is empty: a host file has at least \"vms\"");
 	yaml_document_delete(&document);

@@ -11,7 +11,7 @@
 
 /* The estate has room for a vCPU per MiB of RAM, within these bounds (core/estate/estate.c). */
 #define VCPUS_ALWAYS 64
-#define VCPUS_MOST 4096
+#define VCPUS_MOST   4096
 
 /* QEMU puts the pack into the machine's first GiB, between the hypervisor and the device tree. */
 #define PACK_MOST MIB(768)
@@ -24,7 +24,8 @@ u64 host_plan_items_offset(const struct host_plan *plan)
 }
 
 /* Index of the file's item, which is added if it is new. VM_NO_ITEM if the file is not there (reported elsewhere). */
-static u32 add_item(struct host_plan *plan, const struct field_text *file, const char *field, struct diagnostics *d)
+static u32 add_item(struct host_plan *plan, const struct field_text *file, const char *field,
+		    struct diagnostics *d)
 {
 	struct stat st;
 	struct plan_item *item;
@@ -40,7 +41,8 @@ static u32 add_item(struct host_plan *plan, const struct field_text *file, const
 	}
 	item = &plan->items[plan->item_count];
 	*item = (struct plan_item){
-		.path = file->value, .size = (u64)st.st_size, .device = st.st_dev, .inode = st.st_ino};
+		.path = file->value, .size = (u64)st.st_size, .device = st.st_dev, .inode = st.st_ino
+	};
 	return plan->item_count++;
 }
 
@@ -73,7 +75,8 @@ static bool switch_has_uplink(const struct host_spec *spec, const char *name)
 		for (size_t i = 0; i < host_vm(spec, v)->networks.count; i++) {
 			const struct network_spec *network = vm_network(host_vm(spec, v), i);
 
-			if (network->uplink.value && network->to.value && strcmp(network->to.value, name) == 0)
+			if (network->uplink.value && network->to.value &&
+			    strcmp(network->to.value, name) == 0)
 				return true;
 		}
 	return false;
@@ -104,7 +107,8 @@ static void plan_disks(struct host_plan *plan, const struct vm_spec *vm, struct 
 			snprintf(to->serial, sizeof(to->serial), "%s", disk->serial.value);
 		else
 			snprintf(to->serial, sizeof(to->serial), "disk%u", (unsigned)i);
-		plan->disks[plan->disk_count++] = (struct plan_disk){disk->file.value, disk->readonly.value};
+		plan->disks[plan->disk_count++] =
+			(struct plan_disk){ disk->file.value, disk->readonly.value };
 	}
 }
 
@@ -129,7 +133,8 @@ static void plan_networks(struct host_plan *plan, const struct vm_spec *vm, stru
 	}
 }
 
-static void plan_devices(struct host_plan *plan, size_t index, struct vm_config *config, struct diagnostics *d)
+static void plan_devices(struct host_plan *plan, size_t index, struct vm_config *config,
+			 struct diagnostics *d)
 {
 	const struct vm_spec *vm = host_vm(plan->spec, index);
 	bool has_console = vm->console.value == CONSOLE_VIRTIO;
@@ -140,8 +145,8 @@ static void plan_devices(struct host_plan *plan, size_t index, struct vm_config 
 	if (count > VM_MAX_DEVICES) {
 		host_field(field, sizeof(field), "vms[%zu]", index);
 		diagnostics_add(d, vm->line, field,
-				"has %zu virtio devices (disks, networks, virtio console, rng), at most %d", count,
-				VM_MAX_DEVICES);
+				"has %zu virtio devices (disks, networks, virtio console, rng), at most %d",
+				count, VM_MAX_DEVICES);
 		return;
 	}
 	plan_disks(plan, vm, &device);
@@ -210,7 +215,8 @@ static void plan_memory(struct host_plan *plan, struct diagnostics *d)
 		guests += plan->vms[i].memory;
 	plan->pack_size = pack_size(plan);
 	if (plan->pack_size > PACK_MOST) {
-		diagnostics_add(d, plan->spec->vms.line, "vms", "kernels and initrds take %s together, more than %s",
+		diagnostics_add(d, plan->spec->vms.line, "vms",
+				"kernels and initrds take %s together, more than %s",
 				units_format_size(need, sizeof(need), plan->pack_size),
 				units_format_size(have, sizeof(have), PACK_MOST));
 		return;
@@ -220,13 +226,14 @@ static void plan_memory(struct host_plan *plan, struct diagnostics *d)
 			least = ALIGN_DOWN(guests, MIB(16));
 	plan->memory = given->given ? given->value : least;
 	if (given->given && !is_enough(plan, guests, given->value))
-		diagnostics_add(d, given->line, "machine.memory",
-				"%s is too little: at least %s (%s for guests, %s for the boot pack, the rest for the "
-				"hypervisor)",
-				units_format_size(have, sizeof(have), given->value),
-				units_format_size(need, sizeof(need), least),
-				units_format_size(for_guests, sizeof(for_guests), guests),
-				units_format_size(for_pack, sizeof(for_pack), plan->pack_size));
+		diagnostics_add(
+			d, given->line, "machine.memory",
+			"%s is too little: at least %s (%s for guests, %s for the boot pack, the rest for the "
+			"hypervisor)",
+			units_format_size(have, sizeof(have), given->value),
+			units_format_size(need, sizeof(need), least),
+			units_format_size(for_guests, sizeof(for_guests), guests),
+			units_format_size(for_pack, sizeof(for_pack), plan->pack_size));
 }
 
 static void plan_harts(struct host_plan *plan, struct diagnostics *d)
@@ -243,7 +250,8 @@ static void plan_harts(struct host_plan *plan, struct diagnostics *d)
 	if (room > VCPUS_MOST)
 		room = VCPUS_MOST;
 	if (vcpus > room)
-		diagnostics_add(d, plan->spec->vms.line, "vms", "have %llu vCPUs together; this machine has room for %llu",
+		diagnostics_add(d, plan->spec->vms.line, "vms",
+				"have %llu vCPUs together; this machine has room for %llu",
 				(unsigned long long)vcpus, (unsigned long long)room);
 }
 
@@ -261,11 +269,12 @@ void host_plan_make(const struct host_spec *spec, struct host_plan *plan, struct
 	plan_harts(plan, d);
 	slots = 1 + plan->disk_count + plan->has_uplink + plan->has_rng;
 	if (slots > PLAN_MACHINE_SLOTS)
-		diagnostics_add(d, spec->vms.line, "vms",
-				"need %u devices of the machine (%u disks%s%s), which has room for %d beside the control "
-				"channel",
-				slots - 1, plan->disk_count, plan->has_uplink ? ", the uplink" : "",
-				plan->has_rng ? ", an entropy source for rng" : "", PLAN_MACHINE_SLOTS - 1);
+		diagnostics_add(
+			d, spec->vms.line, "vms",
+			"need %u devices of the machine (%u disks%s%s), which has room for %d beside the control "
+			"channel",
+			slots - 1, plan->disk_count, plan->has_uplink ? ", the uplink" : "",
+			plan->has_rng ? ", an entropy source for rng" : "", PLAN_MACHINE_SLOTS - 1);
 }
 
 void host_plan_free(struct host_plan *plan)

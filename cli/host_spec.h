@@ -59,8 +59,8 @@ struct vm_spec {
 	struct field_number format; /* enum kernel_choice */
 	struct field_text initrd;
 	struct field_text cmdline;
-	struct field_list disks;    /* of disk_spec */
-	struct field_list networks; /* of network_spec */
+	struct field_list disks;     /* of disk_spec */
+	struct field_list networks;  /* of network_spec */
 	struct field_number console; /* enum console_choice */
 	struct field_number rng;
 	struct field_number affinity; /* bits */

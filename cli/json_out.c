@@ -93,12 +93,12 @@ json_t *json_of_life(const struct ctl_life *life, u64 timebase)
 		const char *name;
 		u64 from, to;
 	} pauses[] = {
-		{"fault_to_stopped_us", life->t_fault, life->t_stopped},
-		{"stopped_to_heir_us", life->t_stopped, life->t_heir},
-		{"heir_to_adopted_us", life->t_heir, life->t_adopted},
-		{"adopted_to_first_guest_us", life->t_adopted, life->t_first_guest},
-		{"first_to_last_guest_us", life->t_first_guest, life->t_last_guest},
-		{"fault_to_last_guest_us", life->t_fault, life->t_last_guest},
+		{ "fault_to_stopped_us", life->t_fault, life->t_stopped },
+		{ "stopped_to_heir_us", life->t_stopped, life->t_heir },
+		{ "heir_to_adopted_us", life->t_heir, life->t_adopted },
+		{ "adopted_to_first_guest_us", life->t_adopted, life->t_first_guest },
+		{ "first_to_last_guest_us", life->t_first_guest, life->t_last_guest },
+		{ "fault_to_last_guest_us", life->t_fault, life->t_last_guest },
 	};
 	json_t *o = json_object();
 
@@ -114,10 +114,11 @@ json_t *json_of_life(const struct ctl_life *life, u64 timebase)
 	json_object_set_new(o, "crash_value", json_number(life->crash_value));
 	json_object_set_new(o, "ended_seconds", json_real(seconds(life->t_fault, timebase)));
 	for (size_t i = 0; i < ARRAY_SIZE(pauses); i++)
-		json_object_set_new(o, pauses[i].name,
-				    pauses[i].from && pauses[i].to
-					    ? json_real(units_microseconds(pauses[i].from, pauses[i].to, timebase))
-					    : json_null());
+		json_object_set_new(
+			o, pauses[i].name,
+			pauses[i].from && pauses[i].to
+				? json_real(units_microseconds(pauses[i].from, pauses[i].to, timebase))
+				: json_null());
 	json_object_set_new(o, "vms_adopted", json_number(life->vms_adopted));
 	json_object_set_new(o, "vms_lost", json_number(life->vms_lost));
 	json_object_set_new(o, "text", bounded_text(life->text, sizeof(life->text)));

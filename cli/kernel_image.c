@@ -16,8 +16,8 @@ static enum kernel_kind elf_kind(const void *head, size_t bytes, const char **wh
 	if (bytes < sizeof(elf))
 		return KERNEL_IMAGE_UNKNOWN;
 	memcpy(&elf, head, sizeof(elf));
-	if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_ident[EI_DATA] != ELFDATA2LSB || elf.e_machine != EM_RISCV ||
-	    (elf.e_type != ET_EXEC && elf.e_type != ET_DYN))
+	if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_ident[EI_DATA] != ELFDATA2LSB ||
+	    elf.e_machine != EM_RISCV || (elf.e_type != ET_EXEC && elf.e_type != ET_DYN))
 		return KERNEL_IMAGE_UNKNOWN;
 	return KERNEL_IMAGE_ELF;
 }

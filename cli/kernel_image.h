@@ -7,7 +7,7 @@
 enum kernel_kind {
 	KERNEL_IMAGE_UNKNOWN,
 	KERNEL_IMAGE_LINUX, /* Image or EFI-stub Image: magic "RSC\5" at 56 (Linux, Documentation/riscv/boot-image-header) */
-	KERNEL_IMAGE_ELF,   /* ELF64 for RISC-V, executable or position-independent */
+	KERNEL_IMAGE_ELF, /* ELF64 for RISC-V, executable or position-independent */
 };
 
 #define KERNEL_IMAGE_HEAD 64

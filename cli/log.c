@@ -19,7 +19,7 @@
 struct log_reader {
 	struct client *client;
 	bool json;
-	u64 from; /* offset of the next byte to fetch */
+	u64 from;   /* offset of the next byte to fetch */
 	char *line; /* the beginning of a line whose end has not come */
 	size_t line_length;
 	double not_before, before; /* seconds: lines of this time only; `before` 0: no bound */
@@ -127,7 +127,7 @@ static int select_previous(struct log_reader *r)
 int log_command(const struct options *o)
 {
 	struct client c;
-	struct log_reader r = {.client = &c, .json = o->json};
+	struct log_reader r = { .client = &c, .json = o->json };
 	int code;
 
 	if (o->follow && o->previous) {

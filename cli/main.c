@@ -38,7 +38,8 @@ static int report_unknown(int argc, char **argv)
 	}
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		for (size_t i = 0; i < command_count; i++)
-			if (strncmp(commands[i].name, argv[0], length) == 0 && commands[i].name[length] == ' ')
+			if (strncmp(commands[i].name, argv[0], length) == 0 &&
+			    commands[i].name[length] == ' ')
 				help_print(&commands[i]);
 		return EXIT_CODE_OK;
 	}
@@ -49,7 +50,7 @@ static int report_unknown(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const struct command *command;
-	struct options o = {0};
+	struct options o = { 0 };
 	int words, code;
 
 	if (argc < 2) {
@@ -70,8 +71,8 @@ int main(int argc, char **argv)
 		return EXIT_CODE_OK;
 	}
 	if (o.argument_count < command->arguments_min || o.argument_count > command->arguments_max) {
-		message_error("usage: outlive %s%s%s [OPTIONS]", command->name, *command->arguments ? " " : "",
-			      command->arguments);
+		message_error("usage: outlive %s%s%s [OPTIONS]", command->name,
+			      *command->arguments ? " " : "", command->arguments);
 		return EXIT_CODE_USAGE;
 	}
 	message_quiet(o.quiet);

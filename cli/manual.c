@@ -122,8 +122,8 @@ static void put_command_page(const char *page)
 		if (!is_on_page(c, page))
 			continue;
 		first = first ? first : c;
-		snprintf(summary + strlen(summary), sizeof(summary) - strlen(summary), "%s%s", count ? "; " : "",
-			 c->summary);
+		snprintf(summary + strlen(summary), sizeof(summary) - strlen(summary), "%s%s",
+			 count ? "; " : "", c->summary);
 		options |= c->options;
 		has_examples = has_examples || c->examples;
 		count++;
@@ -158,8 +158,8 @@ static void put_commands(void)
 		const struct command *c = &commands[i];
 
 		if (!c->is_hidden)
-			printf(".It Cm %s\n%c%s: see\n.Xr %s 1 .\n", c->name, toupper((unsigned char)c->summary[0]),
-			       c->summary + 1, c->page);
+			printf(".It Cm %s\n%c%s: see\n.Xr %s 1 .\n", c->name,
+			       toupper((unsigned char)c->summary[0]), c->summary + 1, c->page);
 	}
 	puts(".El");
 }

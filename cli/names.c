@@ -12,7 +12,7 @@ static const char *look_up(const char *const *names, size_t count, u64 number)
 const char *name_of_run_state(u64 state)
 {
 	static const char *const names[] = {
-		[VM_UNUSED] = "unused",	  [VM_STOPPED] = "stopped", [VM_RUNNING] = "running",
+		[VM_UNUSED] = "unused", [VM_STOPPED] = "stopped", [VM_RUNNING] = "running",
 		[VM_PAUSED] = "paused", [VM_CRASHED] = "crashed", [VM_STARTING] = "starting",
 	};
 
@@ -65,9 +65,9 @@ const char *name_of_park_reason(u64 reason)
 const char *name_of_life_cause(u64 cause)
 {
 	static const char *const names[] = {
-		[LIFE_RUNNING] = "running", [LIFE_PANIC] = "panic",	[LIFE_TRAP] = "trap",
+		[LIFE_RUNNING] = "running", [LIFE_PANIC] = "panic",	    [LIFE_TRAP] = "trap",
 		[LIFE_HANG] = "hang",	    [LIFE_TRAP_LOOP] = "trap loop", [LIFE_STACK] = "stack",
-		[LIFE_UPDATE] = "update",   [LIFE_POWEROFF] = "poweroff", [LIFE_ADOPTION] = "adoption",
+		[LIFE_UPDATE] = "update",   [LIFE_POWEROFF] = "poweroff",   [LIFE_ADOPTION] = "adoption",
 	};
 
 	return look_up(names, ARRAY_SIZE(names), cause);
@@ -76,7 +76,7 @@ const char *name_of_life_cause(u64 cause)
 int crash_kind(const char *name)
 {
 	static const char *const names[] = {
-		[CTL_CRASH_PANIC] = "panic",		  [CTL_CRASH_TRAP] = "trap",   [CTL_CRASH_HANG] = "hang",
+		[CTL_CRASH_PANIC] = "panic",	       [CTL_CRASH_TRAP] = "trap",   [CTL_CRASH_HANG] = "hang",
 		[CTL_CRASH_WILD_WRITE] = "wild-write", [CTL_CRASH_STACK] = "stack",
 	};
 

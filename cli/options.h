@@ -4,7 +4,7 @@
 
 #include "abi/types.h"
 
-#define OPTIONS_DISKS_MAX 8
+#define OPTIONS_DISKS_MAX     8
 #define OPTIONS_ARGUMENTS_MAX 4
 
 /* What a command line says. Texts point into argv; NULL is not given. */
@@ -66,9 +66,9 @@ enum option_kind {
 };
 
 struct option_entry {
-	const char *name;  /* without the dashes */
+	const char *name;   /* without the dashes */
 	const char *letter; /* short form, or NULL */
-	const char *value; /* what it is called in help, NULL for flags */
+	const char *value;  /* what it is called in help, NULL for flags */
 	enum option_kind kind;
 	size_t offset;
 	const char *help;

@@ -51,7 +51,8 @@ static int copy_file(int to, u64 at, const char *path, u64 size)
 		size -= (u64)got;
 	}
 	if (error)
-		message_error("%s: %s", path, error == -ESTALE ? "changed while it was read" : strerror(-error));
+		message_error("%s: %s", path,
+			      error == -ESTALE ? "changed while it was read" : strerror(-error));
 	if (fd >= 0)
 		close(fd);
 	free(piece);

@@ -23,7 +23,7 @@ int poweroff_command(const struct options *o)
 		return code;
 	code = client_do(&c, o->force ? BROKER_END : CTL_POWEROFF, 0, NULL, 0, &reply, "poweroff");
 	while (!code) {
-		struct pollfd fd = {.fd = c.fd, .events = POLLIN};
+		struct pollfd fd = { .fd = c.fd, .events = POLLIN };
 		u64 now = clock_ms();
 
 		if (now >= end) {

@@ -28,13 +28,16 @@ static void print_host(const char *name, const struct ctl_host *host)
 
 	printf("host %s: life %llu for %.1f s, up %.1f s, %u harts, %s (%s free)%s\n\n", name,
 	       (unsigned long long)host->life, seconds(host->now - host->started, host->timebase),
-	       seconds(host->now, host->timebase), host->harts, units_format_size(all, sizeof(all), host->memory),
-	       units_format_size(left, sizeof(left), host->memory_free), host->has_warden ? "" : ", no warden");
+	       seconds(host->now, host->timebase), host->harts,
+	       units_format_size(all, sizeof(all), host->memory),
+	       units_format_size(left, sizeof(left), host->memory_free),
+	       host->has_warden ? "" : ", no warden");
 }
 
 static void print_vms(const struct ctl_vm *vms, size_t count, u64 timebase)
 {
-	static const char *const heads[] = {"VM", "<STATE", "VCPUS", "MEMORY", "USED", "BOOTS", "TIME", "EXITS", "<"};
+	static const char *const heads[] = { "VM",    "<STATE", "VCPUS", "MEMORY", "USED",
+					     "BOOTS", "TIME",	"EXITS", "<" };
 	struct table t;
 
 	table_begin(&t, heads, ARRAY_SIZE(heads));

@@ -54,13 +54,16 @@ int qemu_check(const char *program)
 	if (status < 0) {
 		message_error("%s: %s", program, strerror(-status));
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-		message_error("%s is not installed (Debian: package qemu-system-misc), or name it with --qemu", program);
+		message_error(
+			"%s is not installed (Debian: package qemu-system-misc), or name it with --qemu",
+			program);
 	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 		message_error("%s does not run", program);
 	} else {
 		version = strstr(answer, "version ");
 		if (!version || sscanf(version, "version %d.%d", &major, &minor) != 2)
-			message_error("%s does not look like QEMU: it answers --version with \"%.40s\"", program, answer);
+			message_error("%s does not look like QEMU: it answers --version with \"%.40s\"",
+				      program, answer);
 		else if (major < VERSION_MAJOR || (major == VERSION_MAJOR && minor < VERSION_MINOR))
 			message_error("%s is version %d.%d; at least %d.%d is needed", program, major, minor,
 				      VERSION_MAJOR, VERSION_MINOR);
@@ -85,7 +88,7 @@ static int make_stream(int *ours, int *theirs)
 		return error;
 	}
 	/* QEMU's virtconsole drops what the socket does not take: as much room as the system allows. */
-	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &(int){MIB(1)}, sizeof(int));
+	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &(int){ MIB(1) }, sizeof(int));
 	*ours = ends[0];
 	*theirs = ends[1];
 	return 0;
@@ -118,7 +121,7 @@ int qemu_start(struct qemu *qemu, const struct host_plan *plan, const struct qem
 	pid_t self = getpid();
 	char **arguments;
 
-	*qemu = (struct qemu){.pid = -1, .control_fd = -1, .serial_fd = -1};
+	*qemu = (struct qemu){ .pid = -1, .control_fd = -1, .serial_fd = -1 };
 	error = make_stream(&qemu->control_fd, &control);
 	if (!error)
 		error = make_stream(&qemu->serial_fd, &serial);

@@ -9,7 +9,7 @@
 #define QEMU_DEFAULT "qemu-system-riscv64"
 
 struct qemu_options {
-	const char *program; /* NULL: QEMU_DEFAULT */
+	const char *program;  /* NULL: QEMU_DEFAULT */
 	const char *firmware; /* file, or "default" for the one that QEMU brings */
 	const char *image;    /* the hypervisor */
 	bool icount;
@@ -29,8 +29,8 @@ int qemu_check(const char *program);
  * The command line for a plan whose pack is in `dir`; NULL-terminated, free with qemu_free_arguments. control_fd and
  * serial_fd are the numbers that the sockets have in QEMU.
  */
-char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *options, const struct rundir *dir,
-		      int control_fd, int serial_fd);
+char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *options,
+		      const struct rundir *dir, int control_fd, int serial_fd);
 
 void qemu_free_arguments(char **arguments);
 

@@ -133,7 +133,8 @@ static char *forwards(const struct host_spec *spec, const struct network_spec **
 				if (!host_parse_forward(network_forward(network, k), &f))
 					continue;
 				longer = memory_format("%s,hostfwd=%s:127.0.0.1:%u-%s:%u", text,
-						       f.is_udp ? "udp" : "tcp", f.port, f.guest, f.guest_port);
+						       f.is_udp ? "udp" : "tcp", f.port, f.guest,
+						       f.guest_port);
 				free(text);
 				text = longer;
 			}
@@ -153,8 +154,8 @@ static void add_uplink(struct arguments *a, const struct host_plan *plan, const 
 	if (with_socket) {
 		local = escape(dir->path);
 		remote = escape(with_socket->uplink_socket.value);
-		add(a, "dgram,id=uplink,local.type=unix,local.path=%s/uplink,remote.type=unix,remote.path=%s", local,
-		    remote);
+		add(a, "dgram,id=uplink,local.type=unix,local.path=%s/uplink,remote.type=unix,remote.path=%s",
+		    local, remote);
 		free(local);
 		free(remote);
 	} else {
@@ -173,10 +174,10 @@ static void add_entropy(struct arguments *a, const struct host_plan *plan)
 	add(a, "virtio-rng-device,bus=virtio-mmio-bus.%u", a->slot++);
 }
 
-char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *options, const struct rundir *dir,
-		      int control_fd, int serial_fd)
+char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *options,
+		      const struct rundir *dir, int control_fd, int serial_fd)
 {
-	struct arguments a = {0};
+	struct arguments a = { 0 };
 
 	add_machine(&a, plan, options, dir);
 	add_streams(&a, dir, control_fd, serial_fd);

@@ -29,9 +29,10 @@
 
 #define UP_SECONDS 30
 
-int run_load(const char *file, enum host_check_scope scope, struct host_spec *spec, struct host_plan *plan, bool json)
+int run_load(const char *file, enum host_check_scope scope, struct host_spec *spec, struct host_plan *plan,
+	     bool json)
 {
-	struct diagnostics d = {0};
+	struct diagnostics d = { 0 };
 	int code = EXIT_CODE_OK;
 
 	host_file_read(file, spec, &d);
@@ -54,7 +55,7 @@ int run_load(const char *file, enum host_check_scope scope, struct host_spec *sp
 static char *find_file(const char *file)
 {
 	const char *library = getenv("OUTLIVE_LIB");
-	static const char *const places[] = {"%s/%s", "%s/../lib/outlive/%s"};
+	static const char *const places[] = { "%s/%s", "%s/../lib/outlive/%s" };
 	char program[PATH_MAX];
 	ssize_t length;
 	char *path;
@@ -71,7 +72,8 @@ static char *find_file(const char *file)
 	if (strrchr(program, '/'))
 		*strrchr(program, '/') = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		path = i == 0 ? memory_format("%s/%s", program, file) : memory_format("%s/../lib/outlive/%s", program, file);
+		path = i == 0 ? memory_format("%s/%s", program, file)
+			      : memory_format("%s/../lib/outlive/%s", program, file);
 		if (access(path, R_OK) == 0)
 			return path;
 		free(path);
@@ -103,7 +105,8 @@ static int find_machine(const struct options *o, struct machine_files *files)
 		return EXIT_CODE_FAILED;
 	}
 	files->qemu = (struct qemu_options){
-		.program = o->qemu, .firmware = files->firmware, .image = files->image, .icount = o->icount};
+		.program = o->qemu, .firmware = files->firmware, .image = files->image, .icount = o->icount
+	};
 	return qemu_check(o->qemu) < 0 ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
@@ -127,10 +130,10 @@ static void tell_ready(void *arg, const struct ctl_host *host)
 		return;
 }
 
-static _Noreturn void child_main(const struct host_plan *plan, const struct qemu_options *qemu, struct rundir *dir,
-				 int ready, bool stays, unsigned up_seconds, pid_t parent)
+static _Noreturn void child_main(const struct host_plan *plan, const struct qemu_options *qemu,
+				 struct rundir *dir, int ready, bool stays, unsigned up_seconds, pid_t parent)
 {
-	const struct broker_view view = {.up = tell_ready, .arg = &ready};
+	const struct broker_view view = { .up = tell_ready, .arg = &ready };
 	int log = openat(dir->fd, "run.log", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int code;
@@ -203,7 +206,8 @@ static bool child_is_up(struct child *child)
 static void report_detached(const struct options *o, const struct child *child, const struct rundir *dir)
 {
 	if (o->json)
-		json_out(json_pack("{s:s,s:i,s:s}", "name", dir->name, "pid", (int)child->pid, "directory", dir->path),
+		json_out(json_pack("{s:s,s:i,s:s}", "name", dir->name, "pid", (int)child->pid, "directory",
+				   dir->path),
 			 false);
 	else
 		message_note("host \"%s\" is up (process %d, %s)", dir->name, (int)child->pid, dir->path);
@@ -224,10 +228,10 @@ static int attach_terminal(const struct options *o, struct child *child, struct 
 	return child_end(child, dir);
 }
 
-static int run_in_child(const struct options *o, const struct host_plan *plan, const struct qemu_options *qemu,
-			struct rundir *dir, unsigned up_seconds)
+static int run_in_child(const struct options *o, const struct host_plan *plan,
+			const struct qemu_options *qemu, struct rundir *dir, unsigned up_seconds)
 {
-	struct child child;
+	struct child child = { .pid = -1, .ready = -1 };
 	int error = start_child(&child, plan, qemu, dir, o->detach, up_seconds), code;
 
 	if (error) {
@@ -267,8 +271,8 @@ static int start(const struct options *o, const struct host_plan *plan)
 			/* The child ends it. */
 			rundir_close(&dir);
 		} else {
-			code = broker_run(plan, &files.qemu, &dir, run_view_init(&view, plan, o->json, o->quiet),
-					  up_seconds);
+			code = broker_run(plan, &files.qemu, &dir,
+					  run_view_init(&view, plan, o->json, o->quiet), up_seconds);
 			rundir_end(&dir);
 		}
 	}
@@ -278,8 +282,8 @@ static int start(const struct options *o, const struct host_plan *plan)
 
 int run_command(const struct options *o)
 {
-	struct host_spec spec = {0};
-	struct host_plan plan = {0};
+	struct host_spec spec = { 0 };
+	struct host_plan plan = { 0 };
 	int code;
 
 	if (!o->kernel == !o->argument_count) {

@@ -9,6 +9,7 @@
  * Reads, checks and plans a host file. EXIT_CODE_OK, or EXIT_CODE_INVALID with all errors printed (as JSON if
  * `json`). In every case host_plan_free and host_spec_free afterwards.
  */
-int run_load(const char *file, enum host_check_scope scope, struct host_spec *spec, struct host_plan *plan, bool json);
+int run_load(const char *file, enum host_check_scope scope, struct host_spec *spec, struct host_plan *plan,
+	     bool json);
 
 #endif

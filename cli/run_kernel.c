@@ -14,7 +14,8 @@
 
 #define DEFAULT_MEMORY "512MiB"
 
-static void set(const struct schema *schema, const char *name, const char *value, void *out, struct diagnostics *d)
+static void set(const struct schema *schema, const char *name, const char *value, void *out,
+		struct diagnostics *d)
 {
 	char *wanted;
 
@@ -26,7 +27,8 @@ static void set(const struct schema *schema, const char *name, const char *value
 	free(wanted);
 }
 
-static void set_disks(const struct options *o, const struct schema *schema, struct vm_spec *vm, struct diagnostics *d)
+static void set_disks(const struct options *o, const struct schema *schema, struct vm_spec *vm,
+		      struct diagnostics *d)
 {
 	struct disk_spec *disks = memory_new(o->disk_count, sizeof(*disks));
 
@@ -34,7 +36,7 @@ static void set_disks(const struct options *o, const struct schema *schema, stru
 		schema_defaults(schema, &disks[i]);
 		set(schema, "file", o->disks[i], &disks[i], d);
 	}
-	vm->disks = (struct field_list){.items = disks, .count = o->disk_count};
+	vm->disks = (struct field_list){ .items = disks, .count = o->disk_count };
 }
 
 static void fill(const struct options *o, struct host_spec *spec, struct diagnostics *d)
@@ -44,7 +46,7 @@ static void fill(const struct options *o, struct host_spec *spec, struct diagnos
 	struct vm_spec *vm = memory_new(1, sizeof(*vm));
 
 	schema_defaults(&schema_host, spec);
-	spec->vms = (struct field_list){.items = vm, .count = 1};
+	spec->vms = (struct field_list){ .items = vm, .count = 1 };
 	spec->exit_when_idle = true;
 	/* Several may run at once, and nobody has to name them. */
 	spec->name.value = memory_format("kernel-%d", (int)getpid());
@@ -64,7 +66,7 @@ static void fill(const struct options *o, struct host_spec *spec, struct diagnos
 
 int run_kernel_load(const struct options *o, struct host_spec *spec, struct host_plan *plan)
 {
-	struct diagnostics d = {0};
+	struct diagnostics d = { 0 };
 	int code = EXIT_CODE_OK;
 
 	if (o->argument_count) {
@@ -84,10 +86,12 @@ int run_kernel_load(const struct options *o, struct host_spec *spec, struct host
 
 bool run_kernel_has_options(const struct options *o)
 {
-	if (!o->initrd && !o->append && !o->vcpus && !o->memory && !o->harts && !o->disk_count && !o->flat && !o->vector)
+	if (!o->initrd && !o->append && !o->vcpus && !o->memory && !o->harts && !o->disk_count && !o->flat &&
+	    !o->vector)
 		return false;
-	message_error("--initrd, --append, --vcpus, --memory, --disk, --harts, --flat and --vector go with --kernel; "
-		      "with a host file, write it there");
+	message_error(
+		"--initrd, --append, --vcpus, --memory, --disk, --harts, --flat and --vector go with --kernel; "
+		"with a host file, write it there");
 	return true;
 }
 

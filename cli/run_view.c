@@ -57,17 +57,22 @@ static void show_life(void *arg, const struct ctl_host *host, const struct ctl_l
 				   json_of_life(dead, host->timebase)),
 			 true);
 	else
-		message_note("life %llu ended (%s); life %llu goes on, first guest after %.0f us, last after %.0f us",
-			     (unsigned long long)dead->number, name_of_life_cause(dead->cause),
-			     (unsigned long long)host->life,
-			     units_microseconds(dead->t_fault, dead->t_first_guest, host->timebase),
-			     units_microseconds(dead->t_fault, dead->t_last_guest, host->timebase));
+		message_note(
+			"life %llu ended (%s); life %llu goes on, first guest after %.0f us, last after %.0f us",
+			(unsigned long long)dead->number, name_of_life_cause(dead->cause),
+			(unsigned long long)host->life,
+			units_microseconds(dead->t_fault, dead->t_first_guest, host->timebase),
+			units_microseconds(dead->t_fault, dead->t_last_guest, host->timebase));
 }
 
-const struct broker_view *run_view_init(struct run_view *v, const struct host_plan *plan, bool json, bool quiet)
+const struct broker_view *run_view_init(struct run_view *v, const struct host_plan *plan, bool json,
+					bool quiet)
 {
-	*v = (struct run_view){.plan = plan, .json = json, .started = clock_ms()};
-	v->view = (struct broker_view){
-		.serial = quiet ? NULL : show_serial, .up = show_up, .vm = show_vm, .life = show_life, .arg = v};
+	*v = (struct run_view){ .plan = plan, .json = json, .started = clock_ms() };
+	v->view = (struct broker_view){ .serial = quiet ? NULL : show_serial,
+					.up = show_up,
+					.vm = show_vm,
+					.life = show_life,
+					.arg = v };
 	return &v->view;
 }

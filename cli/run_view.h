@@ -12,6 +12,7 @@ struct run_view {
 };
 
 /* The log on standard output and messages on stderr (none with `quiet`), or all of it as JSON lines. */
-const struct broker_view *run_view_init(struct run_view *v, const struct host_plan *plan, bool json, bool quiet);
+const struct broker_view *run_view_init(struct run_view *v, const struct host_plan *plan, bool json,
+					bool quiet);
 
 #endif

@@ -51,7 +51,7 @@ static char *base_directory(void)
 
 static struct flock whole_file(short type)
 {
-	return (struct flock){.l_type = type, .l_whence = SEEK_SET};
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET };
 }
 
 long rundir_running(int fd)
@@ -94,8 +94,9 @@ static int take(struct rundir *dir)
 	if (dir->pid_fd < 0 || fcntl(dir->pid_fd, F_OFD_SETLK, &lock) < 0) {
 		error = errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
 		if (error == -EBUSY)
-			message_error("host \"%s\" is running already (process %ld); \"outlive poweroff --host %s\" ends it",
-				      dir->name, rundir_running(dir->fd), dir->name);
+			message_error(
+				"host \"%s\" is running already (process %ld); \"outlive poweroff --host %s\" ends it",
+				dir->name, rundir_running(dir->fd), dir->name);
 		else
 			message_error("%s/pid: %s", dir->path, strerror(-error));
 		return error;
@@ -106,7 +107,8 @@ static int take(struct rundir *dir)
 
 static bool is_file_of_ours(const char *name)
 {
-	static const char *const names[] = {"control", "pack", "qemu.pid", "serial.log", "qemu.log", "run.log", "uplink"};
+	static const char *const names[] = { "control",	 "pack",    "qemu.pid", "serial.log",
+					     "qemu.log", "run.log", "uplink" };
 	size_t length = strlen(name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -114,8 +116,9 @@ static bool is_file_of_ours(const char *name)
 			return true;
 	if (strncmp(name, "pack.", 5) == 0)
 		return true;
-	return strncmp(name, "console-", 8) == 0 && ((length > 4 && strcmp(name + length - 4, ".log") == 0) ||
-						     (length > 6 && strcmp(name + length - 6, ".log.1") == 0));
+	return strncmp(name, "console-", 8) == 0 &&
+	       ((length > 4 && strcmp(name + length - 4, ".log") == 0) ||
+		(length > 6 && strcmp(name + length - 6, ".log.1") == 0));
 }
 
 /* Removes what the last host of that directory left, and nothing else: --dir may name any directory. */
@@ -163,8 +166,8 @@ static int check_name_free(const char *base, const char *name)
 	free(path);
 	if (!pid)
 		return 0;
-	message_error("host \"%s\" is running already (process %ld); \"outlive poweroff --host %s\" ends it", name, pid,
-		      name);
+	message_error("host \"%s\" is running already (process %ld); \"outlive poweroff --host %s\" ends it",
+		      name, pid, name);
 	return -EBUSY;
 }
 
@@ -173,7 +176,7 @@ int rundir_create(struct rundir *dir, const char *name, const char *directory)
 	char *base = base_directory();
 	int error;
 
-	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
+	*dir = (struct rundir){ .fd = -1, .pid_fd = -1 };
 	if (!base)
 		return -EPERM;
 	error = check_name_free(base, name);
@@ -236,12 +239,12 @@ void rundir_close(struct rundir *dir)
 		close(dir->fd);
 	free(dir->path);
 	free(dir->name);
-	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
+	*dir = (struct rundir){ .fd = -1, .pid_fd = -1 };
 }
 
 static int open_path(struct rundir *dir, const char *path, const char *name)
 {
-	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
+	*dir = (struct rundir){ .fd = -1, .pid_fd = -1 };
 	dir->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir->fd < 0)
 		return -errno;
@@ -250,69 +253,58 @@ static int open_path(struct rundir *dir, const char *path, const char *name)
 	return 0;
 }
 
-/* Looks through all hosts of the user for those that run. */
-static int open_only(struct rundir *dir, const char *base)
+/* True if the directory of that path is that of a running host. */
+static bool is_running(const char *path)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool running = fd >= 0 && rundir_running(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return running;
+}
+
+/* Looks through all hosts of the user for the one that runs. Its name in *name, to be freed. */
+static int find_only(const char *base, char **name)
 {
 	DIR *list = opendir(base);
 	const struct dirent *entry;
 	char *names = memory_copy("");
 	int count = 0;
 
-	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
 	while (list && (entry = readdir(list))) {
-		struct rundir one;
 		char *path, *more;
 
 		if (entry->d_name[0] == '.')
 			continue;
 		path = memory_format("%s/%s", base, entry->d_name);
-		if (open_path(&one, path, entry->d_name) == 0) {
-			if (rundir_running(one.fd)) {
-				rundir_close(dir);
-				*dir = one;
-				count++;
-				more = memory_format("%s%s%s", names, *names ? ", " : "", entry->d_name);
-				free(names);
-				names = more;
-			} else {
-				rundir_close(&one);
-			}
+		if (is_running(path)) {
+			more = memory_format("%s%s%s", names, count++ ? ", " : "", entry->d_name);
+			free(names);
+			names = more;
 		}
 		free(path);
 	}
 	if (list)
 		closedir(list);
+	if (count == 1) {
+		*name = names;
+		return 0;
+	}
 	if (count == 0)
 		message_error("no host is running; \"outlive run FILE\" starts one");
-	if (count > 1) {
+	else
 		message_error("several hosts are running (%s): name one with --host", names);
-		rundir_close(dir);
-	}
 	free(names);
-	return count == 1 ? 0 : count ? -E2BIG : -ENOENT;
+	return count ? -E2BIG : -ENOENT;
 }
 
-int rundir_open(struct rundir *dir, const char *name)
+/* The directory of that name below `base`, or that path. */
+static int open_named(struct rundir *dir, const char *base, const char *name)
 {
-	char *base, *path;
-	int error;
+	char *path = base ? memory_format("%s/%s", base, name) : memory_copy(name);
+	int error = open_path(dir, path, name);
 
-	*dir = (struct rundir){.fd = -1, .pid_fd = -1};
-	if (name && strchr(name, '/')) {
-		path = memory_copy(name);
-	} else {
-		base = base_directory();
-		if (!base)
-			return -EPERM;
-		if (!name) {
-			error = open_only(dir, base);
-			free(base);
-			return error;
-		}
-		path = memory_format("%s/%s", base, name);
-		free(base);
-	}
-	error = open_path(dir, path, name);
 	if (!error && !rundir_running(dir->fd)) {
 		rundir_close(dir);
 		error = -ENOENT;
@@ -322,6 +314,26 @@ int rundir_open(struct rundir *dir, const char *name)
 	else if (error)
 		message_error("%s: %s", path, strerror(-error));
 	free(path);
+	return error;
+}
+
+int rundir_open(struct rundir *dir, const char *name)
+{
+	char *base, *only = NULL;
+	int error = 0;
+
+	*dir = (struct rundir){ .fd = -1, .pid_fd = -1 };
+	if (name && strchr(name, '/'))
+		return open_named(dir, NULL, name);
+	base = base_directory();
+	if (!base)
+		return -EPERM;
+	if (!name)
+		error = find_only(base, &only);
+	if (!error)
+		error = open_named(dir, base, name ? name : only);
+	free(only);
+	free(base);
 	return error;
 }
 

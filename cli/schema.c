@@ -95,7 +95,7 @@ static bool is_text(const char *text, u64 max)
 
 static bool parse_bool(const char *text, u64 *value)
 {
-	static const char *const words[2][3] = {{"false", "no", "off"}, {"true", "yes", "on"}};
+	static const char *const words[2][3] = { { "false", "no", "off" }, { "true", "yes", "on" } };
 
 	for (*value = 0; *value < 2; ++*value)
 		for (int i = 0; i < 3; i++)
@@ -112,7 +112,8 @@ static bool parse_choice(const struct schema_key *key, const char *text, u64 *va
 	return false;
 }
 
-static char *parse_number(const struct schema_key *key, const char *text, unsigned line, struct field_number *out)
+static char *parse_number(const struct schema_key *key, const char *text, unsigned line,
+			  struct field_number *out)
 {
 	bool in_range = true;
 	u64 value = 0;
@@ -145,7 +146,7 @@ static char *parse_number(const struct schema_key *key, const char *text, unsign
 		return schema_describe(key);
 	if (!in_range)
 		return describe_range(key);
-	*out = (struct field_number){.value = value, .line = line, .given = true};
+	*out = (struct field_number){ .value = value, .line = line, .given = true };
 	return NULL;
 }
 
@@ -166,7 +167,7 @@ char *schema_parse(const struct schema_key *key, const char *text, unsigned line
 		if (key->kind == SCHEMA_FILE && !*text)
 			return schema_describe(key);
 		free(as_text->value);
-		*as_text = (struct field_text){.value = memory_copy(text), .line = line};
+		*as_text = (struct field_text){ .value = memory_copy(text), .line = line };
 		return NULL;
 	case SCHEMA_MAC:
 		if (!units_parse_mac(text, mac))
@@ -251,7 +252,8 @@ static size_t distance(const char *a, const char *b)
 
 		row[0] = i + 1;
 		for (size_t k = 0; k < length; k++) {
-			size_t best = diagonal + (tolower((unsigned char)a[i]) != tolower((unsigned char)b[k]));
+			size_t best =
+				diagonal + (tolower((unsigned char)a[i]) != tolower((unsigned char)b[k]));
 
 			diagonal = row[k + 1];
 			if (row[k] + 1 < best)
@@ -303,7 +305,8 @@ static void walk(const struct schema *schema, const char *path,
 	}
 }
 
-void schema_walk(const struct schema *schema, void (*visit)(const struct schema *, const char *path, void *), void *arg)
+void schema_walk(const struct schema *schema, void (*visit)(const struct schema *, const char *path, void *),
+		 void *arg)
 {
 	walk(schema, "", visit, arg);
 }

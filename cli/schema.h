@@ -36,7 +36,7 @@ struct schema_key {
 	u64 min, max;
 	const char *const *choices; /* ends with NULL */
 	const struct schema *sub;
-	const char *fallback; /* as it would be written in the file; NULL: none */
+	const char *fallback;  /* as it would be written in the file; NULL: none */
 	const char *otherwise; /* documentation: what holds without it, if that is no constant */
 	const char *doc;
 };
@@ -73,6 +73,7 @@ const char *schema_guess(const struct schema *schema, const char *key);
 char *schema_describe(const struct schema_key *key);
 
 /* Calls visit for each schema that is reachable, the top first; `path` is "", "machine", "vms[]", "vms[].disks[]". */
-void schema_walk(const struct schema *schema, void (*visit)(const struct schema *, const char *path, void *), void *arg);
+void schema_walk(const struct schema *schema, void (*visit)(const struct schema *, const char *path, void *),
+		 void *arg);
 
 #endif

@@ -53,7 +53,8 @@ static void json_schema(const struct schema *schema, const char *path, void *arg
 						      "description", key->doc));
 		free(type);
 	}
-	json_array_append_new(arg, json_pack("{s:s,s:s,s:o}", "path", path, "title", schema->title, "keys", keys));
+	json_array_append_new(arg,
+			      json_pack("{s:s,s:s,s:o}", "path", path, "title", schema->title, "keys", keys));
 }
 
 void schema_print_text(bool json)

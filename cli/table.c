@@ -36,7 +36,7 @@ void table_cell(struct table *t, const char *format, ...)
 
 void table_end(struct table *t)
 {
-	int width[TABLE_COLUMNS_MAX] = {0};
+	int width[TABLE_COLUMNS_MAX] = { 0 };
 
 	for (size_t i = 0; i < t->count; i++) {
 		int length = (int)strlen(t->cells[i]);

@@ -15,9 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VCPUS_MAX 4096
+#define VCPUS_MAX   4096
 #define SNAPSHOT_MS 500
-#define REFRESH_MS 1000
+#define REFRESH_MS  1000
 
 /* All counters at one time. */
 struct look {
@@ -108,7 +108,8 @@ static void print_json(const struct look *a, const struct look *b, bool compact)
 		const struct ctl_vm *vm = &b->vms[i], *was = before_vm(a, vm);
 		json_t *o = json_of_vm(vm, b->host.timebase);
 
-		json_object_set_new(o, "cpu_percent", json_real(percent(was->run_ticks, vm->run_ticks, a, b)));
+		json_object_set_new(o, "cpu_percent",
+				    json_real(percent(was->run_ticks, vm->run_ticks, a, b)));
 		json_object_set_new(o, "exits_per_second", json_real(rate(was->exits, vm->exits, a, b)));
 		json_array_append_new(vms, o);
 	}
@@ -118,19 +119,21 @@ static void print_json(const struct look *a, const struct look *b, bool compact)
 		if (v->state == VCPU_UNUSED)
 			continue;
 		json_array_append_new(
-			vcpus, json_pack("{s:s,s:o,s:s,s:s,s:o,s:f,s:f,s:o,s:o}", "vm", vm_name(b, v->vm), "id",
-					 json_number(v->id), "state", name_of_vcpu_state(v->state), "park_reason",
-					 name_of_park_reason(v->park_reason), "hart", json_number(v->last_hart),
-					 "cpu_percent", percent(was->run_ticks, v->run_ticks, a, b),
-					 "exits_per_second", rate(was->exits, v->exits, a, b), "exits",
-					 json_number(v->exits), "pc", json_number(v->pc)));
+			vcpus,
+			json_pack("{s:s,s:o,s:s,s:s,s:o,s:f,s:f,s:o,s:o}", "vm", vm_name(b, v->vm), "id",
+				  json_number(v->id), "state", name_of_vcpu_state(v->state), "park_reason",
+				  name_of_park_reason(v->park_reason), "hart", json_number(v->last_hart),
+				  "cpu_percent", percent(was->run_ticks, v->run_ticks, a, b),
+				  "exits_per_second", rate(was->exits, v->exits, a, b), "exits",
+				  json_number(v->exits), "pc", json_number(v->pc)));
 	}
-	json_out(json_pack("{s:o,s:o,s:o}", "host", json_of_host(&b->host), "vms", vms, "vcpus", vcpus), compact);
+	json_out(json_pack("{s:o,s:o,s:o}", "host", json_of_host(&b->host), "vms", vms, "vcpus", vcpus),
+		 compact);
 }
 
 static void print_vms(const struct look *a, const struct look *b)
 {
-	static const char *const heads[] = {"VM", "<STATE", "VCPUS", "CPU %", "EXITS/s", "MEMORY", "USED"};
+	static const char *const heads[] = { "VM", "<STATE", "VCPUS", "CPU %", "EXITS/s", "MEMORY", "USED" };
 	struct table t;
 
 	table_begin(&t, heads, ARRAY_SIZE(heads));
@@ -151,7 +154,7 @@ static void print_vms(const struct look *a, const struct look *b)
 
 static void print_vcpus(const struct look *a, const struct look *b)
 {
-	static const char *const heads[] = {"VM", "VCPU", "<STATE", "HART", "CPU %", "EXITS/s", "PC", "<"};
+	static const char *const heads[] = { "VM", "VCPU", "<STATE", "HART", "CPU %", "EXITS/s", "PC", "<" };
 	struct table t;
 
 	table_begin(&t, heads, ARRAY_SIZE(heads));
@@ -190,7 +193,7 @@ static void print_text(const char *name, const struct look *a, const struct look
 /* Waits; true if somebody pressed q. */
 static bool sleep_or_quit(int ms, bool is_person)
 {
-	struct pollfd fd = {.fd = is_person ? STDIN_FILENO : -1, .events = POLLIN};
+	struct pollfd fd = { .fd = is_person ? STDIN_FILENO : -1, .events = POLLIN };
 	char key = 0;
 
 	if (poll(&fd, 1, ms) <= 0 || !fd.revents)

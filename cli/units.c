@@ -50,9 +50,16 @@ static bool parse_quantity(const char *text, const struct suffix *suffixes, size
 bool units_parse_size(const char *text, u64 *bytes)
 {
 	static const struct suffix suffixes[] = {
-		{"", 1},	      {"B", 1},		    {"K", KIB(1)},	  {"KiB", KIB(1)},
-		{"M", MIB(1)},	      {"MiB", MIB(1)},	    {"G", GIB(1)},	  {"GiB", GIB(1)},
-		{"T", GIB(1) * 1024}, {"TiB", GIB(1) * 1024},
+		{ "", 1 },
+		{ "B", 1 },
+		{ "K", KIB(1) },
+		{ "KiB", KIB(1) },
+		{ "M", MIB(1) },
+		{ "MiB", MIB(1) },
+		{ "G", GIB(1) },
+		{ "GiB", GIB(1) },
+		{ "T", GIB(1) * 1024 },
+		{ "TiB", GIB(1) * 1024 },
 	};
 
 	return parse_quantity(text, suffixes, ARRAY_SIZE(suffixes), bytes);
@@ -60,7 +67,7 @@ bool units_parse_size(const char *text, u64 *bytes)
 
 bool units_parse_duration(const char *text, u64 *ms)
 {
-	static const struct suffix suffixes[] = {{"ms", 1}, {"s", 1000}, {"min", 60000}};
+	static const struct suffix suffixes[] = { { "ms", 1 }, { "s", 1000 }, { "min", 60000 } };
 
 	if (strcmp(text, "off") == 0 || strcmp(text, "0") == 0) {
 		*ms = 0;
@@ -107,7 +114,7 @@ bool units_parse_set(const char *text, u64 *mask)
 
 const char *units_format_size(char *to, size_t size, u64 bytes)
 {
-	static const char *const names[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	size_t unit = 0;
 	u64 rest = 0;
 

@@ -10,7 +10,7 @@
 
 static int request(const struct options *o, enum ctl_type type)
 {
-	struct client_reply reply;
+	struct client_reply reply = { 0 };
 	struct ctl_host host;
 	struct client c;
 	struct ctl_vm vm;

@@ -88,8 +88,9 @@ static void put(int fd, const void *bytes, size_t count)
 static void say(const char *text)
 {
 	char line[256];
-	int length = snprintf(line, sizeof(line), "[%5llu.%06llu] h0: %s\n", (unsigned long long)(now() / TIMEBASE),
-			      (unsigned long long)(now() % TIMEBASE), text);
+	int length = snprintf(line, sizeof(line), "[%5llu.%06llu] h0: %s\n",
+			      (unsigned long long)(now() / TIMEBASE), (unsigned long long)(now() % TIMEBASE),
+			      text);
 
 	put(serial, line, (size_t)length);
 	if (serial_log >= 0)
@@ -101,8 +102,8 @@ static void say(const char *text)
 /* The beginning of a frame that claims more than it has. */
 static void send_torn(void)
 {
-	struct ctl_header header = {.type = CTL_EVENT_CONSOLE};
-	u8 frame[FRAME_MAX], payload[1000] = {0};
+	struct ctl_header header = { .type = CTL_EVENT_CONSOLE };
+	u8 frame[FRAME_MAX], payload[1000] = { 0 };
 	size_t size = frame_encode(frame, sizeof(frame), &header, payload, sizeof(payload));
 
 	put(channel, frame, size / 2);
@@ -130,8 +131,8 @@ static void send_console(struct fake_vm *vm)
 		memcpy(payload, &vm->sent, sizeof(u64));
 		memcpy(payload + sizeof(u64), vm->output + vm->sent, count);
 		for (int i = 0; i < (fault("twice") ? 2 : 1); i++)
-			send_frame((struct ctl_header){.type = CTL_EVENT_CONSOLE, .vm = vm->info.index}, payload,
-				   sizeof(u64) + count);
+			send_frame((struct ctl_header){ .type = CTL_EVENT_CONSOLE, .vm = vm->info.index },
+				   payload, sizeof(u64) + count);
 		vm->sent += count;
 	}
 }
@@ -147,26 +148,26 @@ static void print(struct fake_vm *vm, const char *text, size_t count)
 
 static struct ctl_host describe(void)
 {
-	return (struct ctl_host){.protocol = CTL_VERSION,
-				 .estate_version = ESTATE_VERSION,
-				 .life = life,
-				 .timebase = TIMEBASE,
-				 .now = now(),
-				 .started = life_started,
-				 .memory = MIB(512),
-				 .memory_free = MIB(100),
-				 .harts = 2,
-				 .vms = vm_count,
-				 .vcpus = vm_count,
-				 .has_warden = 1,
-				 .build = "fa4e"};
+	return (struct ctl_host){ .protocol = CTL_VERSION,
+				  .estate_version = ESTATE_VERSION,
+				  .life = life,
+				  .timebase = TIMEBASE,
+				  .now = now(),
+				  .started = life_started,
+				  .memory = MIB(512),
+				  .memory_free = MIB(100),
+				  .harts = 2,
+				  .vms = vm_count,
+				  .vcpus = vm_count,
+				  .has_warden = 1,
+				  .build = "fa4e" };
 }
 
 static void report_life(void)
 {
 	struct ctl_host host = describe();
 
-	send_frame((struct ctl_header){.type = CTL_EVENT_LIFE}, &host, sizeof(host));
+	send_frame((struct ctl_header){ .type = CTL_EVENT_LIFE }, &host, sizeof(host));
 }
 
 static void change(struct fake_vm *vm, u32 state, u32 reason)
@@ -176,9 +177,11 @@ static void change(struct fake_vm *vm, u32 state, u32 reason)
 	vm->info.run_state = state;
 	vm->info.reason = reason;
 	vm->info.boots += state == VM_RUNNING && reason != VM_REASON_NONE;
-	send_frame((struct ctl_header){.type = CTL_EVENT_VM, .vm = vm->info.index}, &vm->info, sizeof(vm->info));
+	send_frame((struct ctl_header){ .type = CTL_EVENT_VM, .vm = vm->info.index }, &vm->info,
+		   sizeof(vm->info));
 	for (u32 i = 0; i < vm_count; i++)
-		is_idle = is_idle && (vms[i].info.run_state == VM_STOPPED || vms[i].info.run_state == VM_CRASHED);
+		is_idle = is_idle &&
+			  (vms[i].info.run_state == VM_STOPPED || vms[i].info.run_state == VM_CRASHED);
 	if (is_idle && (pack_flags & PACK_FLAG_EXIT_WHEN_IDLE))
 		exit(0);
 }
@@ -189,13 +192,13 @@ static void crash(u32 kind)
 	struct ctl_life *dead = &history[life % 64];
 
 	say("the end");
-	*dead = (struct ctl_life){.number = life,
-				  .cause = kind == CTL_CRASH_HANG ? LIFE_HANG : LIFE_PANIC,
-				  .crash_pc = 0x1234,
-				  .t_start = life_started,
-				  .t_fault = now(),
-				  .vms_adopted = vm_count,
-				  .text = "a crash on request"};
+	*dead = (struct ctl_life){ .number = life,
+				   .cause = kind == CTL_CRASH_HANG ? LIFE_HANG : LIFE_PANIC,
+				   .crash_pc = 0x1234,
+				   .t_start = life_started,
+				   .t_fault = now(),
+				   .vms_adopted = vm_count,
+				   .text = "a crash on request" };
 	send_torn();
 	usleep(20000);
 	dead->t_stopped = dead->t_fault + 10;
@@ -205,7 +208,7 @@ static void crash(u32 kind)
 	dead->t_last_guest = dead->t_fault + 150;
 	life++;
 	life_started = now();
-	history[life % 64] = (struct ctl_life){.number = life, .t_start = life_started};
+	history[life % 64] = (struct ctl_life){ .number = life, .t_start = life_started };
 	say("another life");
 	report_life();
 	for (u32 i = 0; i < vm_count; i++) {
@@ -293,7 +296,7 @@ static size_t reply_lives(u64 first, u8 *reply)
 
 static size_t reply_log(u64 from, u8 *reply)
 {
-	struct ctl_log log = {.offset = from, .head = strlen(host_log)};
+	struct ctl_log log = { .offset = from, .head = strlen(host_log) };
 	size_t count = from < log.head ? (size_t)(log.head - from) : 0;
 
 	/* Little at a time, and lines torn. */
@@ -307,7 +310,8 @@ static size_t reply_log(u64 from, u8 *reply)
 static size_t reply_vcpus(u32 first, u8 *reply)
 {
 	struct ctl_vcpu vcpu = {
-		.vm = first, .state = VCPU_RUNNABLE, .run_ticks = now() / 2, .exits = now(), .pc = ~0ull << 31};
+		.vm = first, .state = VCPU_RUNNABLE, .run_ticks = now() / 2, .exits = now(), .pc = ~0ull << 31
+	};
 
 	if (first >= vm_count)
 		return 0;
@@ -338,7 +342,7 @@ static u64 number(const u8 *payload, size_t length)
 
 static void request(const struct ctl_header *header, const u8 *payload)
 {
-	struct ctl_header reply = {.type = header->type | CTL_REPLY, .tag = header->tag, .vm = header->vm};
+	struct ctl_header reply = { .type = header->type | CTL_REPLY, .tag = header->tag, .vm = header->vm };
 	struct fake_vm *vm = &vms[header->vm < vm_count ? header->vm : 0];
 	u64 value = number(payload, header->length);
 	struct ctl_host host = describe();
@@ -426,20 +430,22 @@ static void begin_consoles(void)
 {
 	for (u32 i = 0; i < vm_count; i++) {
 		struct fake_vm *vm = &vms[i];
-		char text[128];
+		char text[128] = "";
 
 		if (fault("gap")) {
 			print(vm, text, 100);
 			vm->sent = vm->acknowledged = 100;
 		}
 		if (fault("forge")) {
-			struct ctl_header header = {.type = CTL_EVENT_CONSOLE, .vm = 0};
-			u8 frame[256], payload[8 + 6] = {0};
+			struct ctl_header header = { .type = CTL_EVENT_CONSOLE, .vm = 0 };
+			u8 frame[256] = { 0 }, payload[8 + 6] = { 0 };
 
 			/* At the offset where the output is then, so that it would be taken. */
 			payload[0] = sizeof(header) + sizeof(payload);
-			memcpy(payload + 8, "FORGED", 6);
-			print(vm, (char *)frame, frame_encode(frame, sizeof(frame), &header, payload, sizeof(payload)));
+			for (int n = 0; n < 6; n++)
+				payload[8 + n] = (u8) "FORGED"[n];
+			print(vm, (char *)frame,
+			      frame_encode(frame, sizeof(frame), &header, payload, sizeof(payload)));
 		}
 		for (int n = 0; fault("flood") && n < 20000; n++)
 			print(vm, text, (size_t)snprintf(text, sizeof(text), "%09d\n", n));
@@ -457,8 +463,9 @@ static void serve(void)
 		struct ctl_header header;
 		const u8 *payload;
 		u8 bytes[512];
-		ssize_t got = read(channel, bytes, frame_room(&decoder) < sizeof(bytes) ? frame_room(&decoder)
-											  : sizeof(bytes));
+		ssize_t got =
+			read(channel, bytes,
+			     frame_room(&decoder) < sizeof(bytes) ? frame_room(&decoder) : sizeof(bytes));
 
 		if (got <= 0)
 			exit(0);
@@ -490,7 +497,7 @@ int main(int argc, char **argv)
 	if (channel < 0 || serial < 0 || !vm_count)
 		return 2;
 	life_started = now();
-	history[1] = (struct ctl_life){.number = 1, .t_start = life_started};
+	history[1] = (struct ctl_life){ .number = 1, .t_start = life_started };
 	say("fake host");
 	if (fault("silent"))
 		for (;;)
