@@ -56,7 +56,8 @@ static u64 csr_offset(const char *name)
 	if (strcmp(name, #csr) == 0) \
 		return offsetof(struct exits_csrs, csr);
 	C(sscratch)
-	C(sepc) C(hstatus) C(sstatus) C(stvec)
+	C(sepc)
+	C(hstatus) C(sstatus) C(stvec)
 #undef C
 		host_fail("entry.S: no such control register");
 }

@@ -60,9 +60,10 @@ static void fill_units(const struct vcpu *v)
 
 	if (n < 0)
 		return;
-	/* The first use of a unit is an illegal instruction. */
-	exits_trap((unsigned)n, CAUSE_ILLEGAL, 0, 0);
 	h = &exits_harts[n];
+	/* The first use of a unit is an illegal instruction. */
+	h->csr.vsstatus = 2ull << 32 | SSTATUS_FS | SSTATUS_VS;
+	exits_trap((unsigned)n, CAUSE_ILLEGAL, 0, 0);
 	for (unsigned i = 0; i < 32; i++)
 		h->f[i] = (u64)(v->index + 1) << 48 | i;
 	for (unsigned i = 0; i < ARRAY_SIZE(h->v); i++)
@@ -124,13 +125,14 @@ void scene_start(const struct scene_exit *e)
 	run_vm(vms[0], e->scene);
 	run_vm(vms[1], SCENE_ALONE);
 	exits_schedule();
+	if (!e->unit_off)
+		fill_units(&vms[0]->vcpu[0]);
+	fill_units(&vms[1]->vcpu[0]);
+	/* Last of all: no record has these values yet. */
 	for (unsigned i = 0; i < 2; i++) {
 		for (u32 k = 0; k < vms[i]->config.vcpus; k++)
 			fill_registers(&vms[i]->vcpu[k]);
 	}
-	if (!e->unit_off)
-		fill_units(&vms[0]->vcpu[0]);
-	fill_units(&vms[1]->vcpu[0]);
 
 	n = exits_hart_of(&vms[0]->vcpu[0]);
 	if (n < 0)
@@ -205,7 +207,7 @@ static void look_at_vcpu(struct view *v, unsigned vm, struct vcpu *c)
 	u64 state = r->state == VCPU_WAITING ? VCPU_RUNNABLE : r->state;
 
 	put(v, "state", vm, (unsigned)c->id, state, 0);
-	put(v, "park_reason", vm, (unsigned)c->id, r->park_reason, 0);
+	put(v, "park_reason", vm, (unsigned)c->id, state == VCPU_PARKED ? r->park_reason : 0, 0);
 	put(v, "plic_enable", vm, (unsigned)c->id, r->plic_enable, 0);
 	put(v, "plic_threshold", vm, (unsigned)c->id, r->plic_threshold, 0);
 	put(v, "plic_claimed", vm, (unsigned)c->id, r->plic_claimed, 0);
