@@ -99,7 +99,7 @@ struct ctl_log {
 	/* bytes */
 };
 
-/* Times are ticks; see struct life_record. */
+/* Times are ticks; see struct life_record. `slot` is its number, 0 or 1. */
 struct ctl_life {
 	u64 number, slot, cause, boot_hart, crash_hart, crash_pc, crash_value;
 	u64 t_start, t_fault, t_stopped, t_heir, t_adopted, t_first_guest, t_last_guest;

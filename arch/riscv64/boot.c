@@ -144,7 +144,7 @@ static void say_hello(bool heir)
 		const struct life_record *dead = life_before();
 
 		log_line("life %lu begins in slot %lu; life %lu ended by %s on hart %lu: %s", life_number(),
-			 (slot_base() - (estate.base - LAYOUT_ESTATE_OFFSET) - LAYOUT_SLOT_OFFSET(0)) / LAYOUT_SLOT_SIZE,
+			 life_slot(estate_newest_life()),
 			 dead ? dead->number : 0, life_cause_text(dead ? dead->cause : 0), dead ? dead->crash_hart : 0,
 			 dead ? dead->text : "");
 		return;

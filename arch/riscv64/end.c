@@ -22,7 +22,7 @@ void arch_life_end(enum life_cause cause, const char *text)
 	/* Nobody to call, or it would not: the policy that needs no heir. */
 	log_last_words();
 	log_line("no warden: this life ends without an heir");
-	arch_machine_off(estate.machine.crash_policy == CRASH_RESET);
+	arch_machine_off(estate.machine.crash_policy != CRASH_HALT);
 }
 
 void arch_machine_off(bool reset)

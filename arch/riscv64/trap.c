@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/survive/life.h"
 
 #define INSTRUCTION_WFI 0x10500073u
 
@@ -230,6 +231,7 @@ void hypervisor_trap(u64 scause, u64 sepc, u64 stval, const u64 *x)
 	if (hart->in_trap)
 		warden_call(WARDEN_CRASH, LIFE_TRAP_LOOP, 0, 0, 0);
 	hart->in_trap = 1;
+	life_ends_at(sepc, stval);
 	format(text, sizeof(text), "hart %u: trap %lu at +0x%lx, value 0x%lx, ra +0x%lx, sp 0x%lx", hart->index, scause,
 	       sepc - base, stval, x[1] - base, x[2]);
 	log_last_words();

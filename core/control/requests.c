@@ -12,6 +12,7 @@
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
 #include "core/survive/inject.h"
+#include "core/survive/life.h"
 #include "core/vm/vm.h"
 
 /* virtio 1.2, section 2.1: the guest's driver is up. */
@@ -188,7 +189,7 @@ static int lives(struct control_request *r)
 		const struct life_record *l = estate_life(number);
 		struct ctl_life info = {
 			.number = l->number,
-			.slot = l->slot,
+			.slot = life_slot(l),
 			.cause = l->cause,
 			.boot_hart = l->boot_hart,
 			.crash_hart = l->crash_hart,

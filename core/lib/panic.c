@@ -3,6 +3,7 @@
 #include "core/lib/check.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
+#include "core/survive/life.h"
 
 void panic(const char *f, ...)
 {
@@ -12,6 +13,7 @@ void panic(const char *f, ...)
 	va_start(list, f);
 	format_list(text, sizeof(text), f, list);
 	va_end(list);
+	life_ends_at((u64)(uintptr_t)__builtin_return_address(0), 0);
 	log_last_words();
 	log_line("panic: %s", text);
 	arch_life_end(LIFE_PANIC, text);

@@ -49,12 +49,16 @@ static void complete_before(u64 entered)
 	}
 	before->cause = w->cause;
 	before->crash_hart = w->hart;
-	before->crash_value = estate.harts[hart].found.stval;
-	before->crash_pc = estate.harts[hart].found.pc - before->slot;
+	if (!before->crash_pc) {
+		before->crash_value = estate.harts[hart].found.stval;
+		before->crash_pc = estate.harts[hart].found.pc - before->slot;
+	}
 	before->t_fault = w->t_fault;
 	before->t_stopped = w->t_stopped;
 	memset(before->text, 0, sizeof(before->text));
 	memcpy(before->text, w->text, size);
+	if (!size)
+		format(before->text, sizeof(before->text), "at +0x%lx", before->crash_pc);
 	for (u64 i = 0; i < size; i++) {
 		if (before->text[i] < ' ' || before->text[i] > '~')
 			before->text[i] = before->text[i] ? '?' : 0;
@@ -79,6 +83,19 @@ void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 windo
 		mine->entry_saved = window[3];
 	}
 	estate_store(&mine->number, number);
+}
+
+void life_ends_at(u64 pc, u64 value)
+{
+	if (!mine)
+		return;
+	mine->crash_value = value;
+	mine->crash_pc = pc - mine->slot;
+}
+
+u64 life_slot(const struct life_record *life)
+{
+	return (life->slot - (estate.base - LAYOUT_ESTATE_OFFSET + LAYOUT_SLOT_OFFSET(0))) / LAYOUT_SLOT_SIZE;
 }
 
 static void recovery_complete(u64 now)

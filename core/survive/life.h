@@ -16,6 +16,12 @@ u64 life_number(void);
  */
 void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 window[4]);
 
+/*
+ * Where this life ends, before it tells the warden: pc (an address in the slot) and what was wrong with it (a trap's stval).
+ * Any context. What a life says of itself counts more than where the warden found its hart.
+ */
+void life_ends_at(u64 pc, u64 value);
+
 /* The record of the life before this one; NULL for the first. */
 const struct life_record *life_before(void);
 
@@ -24,6 +30,9 @@ void life_adopted(u64 vms, u64 lost, u64 vcpus);
 
 /* The vCPU is about to run in this life for the first time (v->expected). Records when the recovery is complete. */
 void life_vcpu_back(struct vcpu *v);
+
+/* Number of the slot in which a life ran. */
+u64 life_slot(const struct life_record *life);
 
 /* For people: "panic", "hang", ... */
 const char *life_cause_text(u64 cause);
