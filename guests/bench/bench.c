@@ -60,10 +60,11 @@ static volatile bool *fired(void)
 	return &flag;
 }
 
-static void on_interrupt(u64 cause)
+static bool on_interrupt(u64 cause)
 {
 	csr_clear(sie, IRQ_BIT(cause));
 	*fired() = true;
+	return false;
 }
 
 static void timer_off(void)

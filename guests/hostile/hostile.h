@@ -15,6 +15,8 @@
 struct attacker {
 	u64 random;
 	u64 attacks;
+	u64 timeouts;
+	bool limited;
 };
 
 /* The next random number of the calling hart (xorshift64*). */
@@ -39,6 +41,9 @@ u64 scratch(void);
 
 /* An address or number as an attacker picks it: scratch, its edges, outside of RAM, small, huge; rarely well aligned. */
 u64 rnd_value(void);
+
+/* From an attack that may not end by itself: it is ended after 5 ms. Interrupts are on from here. */
+void limit_time(void);
 
 /* The attacks: one random action each; run under guard(). */
 void attack_sbi(u64 unused);

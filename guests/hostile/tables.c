@@ -109,6 +109,8 @@ void attack_tables(u64 unused)
 	/* Reserved modes: the write must be ignored. (Sv48 and Sv57 would make the root one that the hart is lost in.) */
 	if (rnd_one_in(16))
 		mode = (11 + rnd_below(5)) << 60;
+	/* What is executed there may be a loop. */
+	limit_time();
 	csr_write(satp, mode | rnd_below(16) << 44 | (u64)root >> 12);
 	for (unsigned i = 0; i < 8; i++) {
 		if (rnd_one_in(2))

@@ -51,9 +51,10 @@ _Noreturn void hart_main(void)
 		sbi(SBI_HSM, SBI_HSM_STOP, 0, 0, 0, 0, 0);
 }
 
-static void interrupt_off(u64 cause)
+static bool interrupt_off(u64 cause)
 {
 	csr_clear(sie, IRQ_BIT(cause));
+	return false;
 }
 
 static void die(struct trap *t, u64 cause, u64 value)
@@ -63,7 +64,7 @@ static void die(struct trap *t, u64 cause, u64 value)
 	guest_off();
 }
 
-void (*trap_interrupt)(u64 cause) = interrupt_off;
+bool (*trap_interrupt)(u64 cause) = interrupt_off;
 void (*trap_exception)(struct trap *t, u64 cause, u64 value) = die;
 
 extern char guard_leave[];
@@ -76,13 +77,14 @@ void trap(struct trap *t, u64 cause, u64 value)
 
 	if (cause & CAUSE_INTERRUPT) {
 		self->interrupts++;
-		trap_interrupt(cause & ~CAUSE_INTERRUPT);
-		return;
-	}
-	self->exceptions++;
-	if (!self->guard) {
-		trap_exception(t, cause, value);
-		return;
+		if (!trap_interrupt(cause & ~CAUSE_INTERRUPT) || !self->guard)
+			return;
+	} else {
+		self->exceptions++;
+		if (!self->guard) {
+			trap_exception(t, cause, value);
+			return;
+		}
 	}
 	/* The frame's own stack pointer is loaded last, so guard_leave runs on the guard's stack. */
 	t->x[2] = self->guard;

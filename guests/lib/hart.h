@@ -56,14 +56,15 @@ struct trap {
 _Static_assert(sizeof(struct trap) == 272, "start.S knows the size of the frame");
 
 /*
- * What a guest does about interrupts: `cause` without its top bit. The default switches the interrupt off in sie.
+ * What a guest does about interrupts: `cause` without its top bit. True ends the guarded call that is under way, as an
+ * exception does. The default switches the interrupt off in sie.
  */
-extern void (*trap_interrupt)(u64 cause);
+extern bool (*trap_interrupt)(u64 cause);
 
 /* Called for an exception that no guard expects; default: says what it was and powers off. */
 extern void (*trap_exception)(struct trap *t, u64 cause, u64 value);
 
-/* Calls f(argument); returns the cause of the exception that ended it, or ~0. Not within another. */
+/* Calls f(argument); returns the cause of the trap that ended it, or ~0. Not within another. */
 u64 guard(void (*f)(u64), u64 argument);
 
 #endif

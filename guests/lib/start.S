@@ -1,9 +1,14 @@
 /*
  * Where a guest's harts begin, and its trap vector.
  *
- * tp points to the hart's struct hart (hart.h): id, stack, and where a guarded function goes on after a trap. Traps stay
- * on the stack of what they interrupt; sscratch is not used.
+ * tp points to the hart's struct hart (hart.h): id, stack, and where a guarded function goes on after a trap. sscratch is the
+ * end of the hart's stack; its last page is for traps, so that they do without a good sp or tp of what they interrupt.
  */
+	.set	TRAP_STACK, 4096
+/* The frame of a trap: 31 registers and pc (struct trap in hart.h); behind it the hart, on the stack's last word. */
+	.set	FRAME, 272
+	.set	HART_BEHIND, 16
+
 	.section .text.start, "ax"
 	.globl _start
 /* First hart: a0 = hart id, a1 = device tree (SBI, and Linux's boot protocol). */
@@ -18,9 +23,19 @@ _start:
 	la	tp, harts
 	sd	a0, 0(tp)
 	la	sp, hart_stacks_first
+	sd	sp, 8(tp)
+	jal	t1, stack_setup
+	call	guest_start
+
+/* sp = end of the stack: the trap part is cut off, and holds the hart for the trap entry. Returns to t1. */
+stack_setup:
+	csrw	sscratch, sp
+	sd	tp, -8(sp)
+	li	t0, TRAP_STACK
+	sub	sp, sp, t0
 	la	t0, trap_entry
 	csrw	stvec, t0
-	call	guest_start
+	jr	t1
 
 	.globl	hart_entry
 /* Another hart, from SBI HSM: a0 = hart id, a1 = its struct hart. */
@@ -30,12 +45,9 @@ hart_entry:
 	mv	tp, a1
 	sd	zero, 16(tp)
 	ld	sp, 8(tp)
-	la	t0, trap_entry
-	csrw	stvec, t0
+	jal	t1, stack_setup
 	call	hart_main
 
-/* The frame of a trap: 31 registers, then pc, cause, value (struct trap in trap.h). */
-	.set	FRAME, 272
 	.macro	each_register op
 	.irp	n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
 	\op	x\n, (8 * \n)(sp)
@@ -46,12 +58,16 @@ hart_entry:
 	.balign	4
 	.globl	trap_entry
 trap_entry:
-	addi	sp, sp, -FRAME
+	csrrw	sp, sscratch, sp
+	addi	sp, sp, -(FRAME + HART_BEHIND)
 	each_register sd
-	addi	t0, sp, FRAME
+	csrr	t0, sscratch
 	sd	t0, 16(sp)
 	csrr	t0, sepc
 	sd	t0, 256(sp)
+	addi	t0, sp, FRAME + HART_BEHIND
+	csrw	sscratch, t0
+	ld	tp, FRAME + HART_BEHIND - 8(sp)
 	csrr	a1, scause
 	csrr	a2, stval
 	mv	a0, sp
