@@ -179,6 +179,13 @@ static void remove_vcpus(struct vm *vm)
 		sched_remove(&vm->vcpu[n]);
 }
 
+/* For good. Only when they are off their harts is their request done with: a call for a reset repeats itself until then. */
+static void end_vcpus(struct vm *vm)
+{
+	remove_vcpus(vm);
+	vm->end_wanted = 0;
+}
+
 static void reset_vcpu(struct vcpu *v)
 {
 	struct vcpu_record *r = v->r;
@@ -212,9 +219,8 @@ static int start_locked(struct vm *vm)
 	struct vcpu *first = idmap_find(&vm->ids, 0);
 	int error;
 
-	vm->end_wanted = 0;
 	set_state(vm, VM_STARTING, VM_REASON_NONE);
-	remove_vcpus(vm);
+	end_vcpus(vm);
 	reset_devices(vm);
 	for (u32 n = 0; n < vm->config.vcpus; n++)
 		reset_vcpu(&vm->vcpu[n]);
@@ -276,8 +282,7 @@ static const char *reason_text(enum vm_stop_reason reason)
 static void stop_locked(struct vm *vm, enum vm_stop_reason reason)
 {
 	set_state(vm, is_error(reason) ? VM_CRASHED : VM_STOPPED, reason);
-	vm->end_wanted = 0;
-	remove_vcpus(vm);
+	end_vcpus(vm);
 	reset_devices(vm);
 	log_line("%s: stopped: %s", vm->config.name, reason_text(reason));
 }
