@@ -191,6 +191,7 @@ struct vcpu *sched_take(unsigned hart)
 	u64 bit = 1ull << hart;
 	struct vcpu *before = NULL;
 	struct vcpu *v;
+	u64 other = 0;
 
 	lock_take(&lock);
 	for (v = head; v && !(affinity(v) & bit); v = v->next)
@@ -200,11 +201,16 @@ struct vcpu *sched_take(unsigned hart)
 		v->slice_end = arch_time() + slice_ticks;
 		__atomic_store_n(&v->hart_plus_1, hart + 1, __ATOMIC_SEQ_CST);
 		idle &= ~bit;
+		/* It may not be the one that this hart was kicked for: that one's idle harts know nothing of it. */
+		other = waiting & idle;
+		other &= -other;
+		idle &= ~other;
 	} else {
 		idle |= bit;
 	}
 	contended = waiting & bit ? contended | bit : contended & ~bit;
 	lock_release(&lock);
+	kick(other);
 	return v;
 }
 
