@@ -60,6 +60,9 @@ static u64 pc_in(const struct view *v)
 /* What may have happened already when the exit is to be repeated: each is idempotent for the guest. */
 static const char *const early[] = { "vstimecmp", "hvip", "ram", NULL };
 
+/* A device may take up what is in its queue before it is told: an heir does, since it cannot know. */
+static const char *const early_kick[] = { "console head", "console text", "virtio queue", "ram", NULL };
+
 static bool report(const char *why, u64 store, u64 second)
 {
 	(void)printf("%s: life ended before store %llu, %llu: %s\n", current.name, (unsigned long long)store,
@@ -75,7 +78,8 @@ static bool check_recovery(u64 store, u64 second)
 {
 	view_take(&now);
 	if (now.item[0].value && pc_in(&now) && pc_in(&now) == pc_in(&before)) {
-		if (!view_same(&before, &now, early, false) && !view_same(&wanted, &now, NULL, false)) {
+		if (!view_same(&before, &now, current.scene == SCENE_KICK ? early_kick : early, false) &&
+		    !view_same(&wanted, &now, NULL, false)) {
 			view_same(&before, &now, early, true);
 			return report("neither before nor after", store, second);
 		}
@@ -323,9 +327,12 @@ static void virtio(void **state)
 
 	(void)state;
 	for (unsigned n = 0; n < ARRAY_SIZE(registers); n++) {
-		try_access(GUEST_VIRTIO_BASE + registers[n], false, 2, SCENE_KICK, NULL);
-		try_access(GUEST_VIRTIO_BASE + registers[n], true, 2, SCENE_KICK, NULL);
+		/* InterruptStatus may show one that an heir has made. */
+		try_access(GUEST_VIRTIO_BASE + registers[n], false, 2,
+			   registers[n] == 0x60 ? SCENE_USUAL : SCENE_LIVE, NULL);
+		try_access(GUEST_VIRTIO_BASE + registers[n], true, 2, SCENE_LIVE, NULL);
 	}
+	try_access(GUEST_VIRTIO_BASE + 0x50, true, 2, SCENE_KICK, NULL);
 	for (unsigned width = 0; width < 4; width++) {
 		try_access(GUEST_VIRTIO_BASE + 0x70, false, width, SCENE_USUAL, NULL);
 		try_access(GUEST_VIRTIO_BASE + 0x70, true, width, SCENE_USUAL, NULL);

@@ -57,7 +57,8 @@ static u64 csr_offset(const char *name)
 		return offsetof(struct exits_csrs, csr);
 	C(sscratch)
 	C(sepc)
-	C(hstatus) C(sstatus) C(stvec)
+	C(hstatus)
+	C(sstatus) C(stvec)
 #undef C
 		host_fail("entry.S: no such control register");
 }

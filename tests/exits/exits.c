@@ -260,6 +260,34 @@ static bool take_ipis(void)
 	return any;
 }
 
+static struct {
+	void (*f)(void *context);
+	void *context;
+} errand;
+
+static void run_errand(struct hart *hart)
+{
+	/* As the loop is when it carries out an operation on a VM: it may have a vCPU, and goes on behind. */
+	hart->where = HART_IN_HS;
+	errand.f(errand.context);
+	hart_loop();
+}
+
+void exits_call(unsigned n, void (*f)(void *context), void *context)
+{
+	struct exits_hart *h = &exits_harts[n];
+
+	errand.f = f;
+	errand.context = context;
+	if (h->where == EXITS_GUEST) {
+		h->csr.sepc = h->pc;
+		in_hypervisor |= 1ull << n;
+		entry_execute(h, entry_base(fixture_life), entry_length());
+		h->in_entry = false;
+	}
+	run_on(n, run_errand);
+}
+
 void exits_settle(void)
 {
 	for (unsigned n = 0; take_ipis(); n++) {
@@ -287,6 +315,22 @@ int sched_yield(void)
 	if (!take_ipis() && ++waits > 1000000)
 		host_fail("a hart waits for what never comes");
 	return 0;
+}
+
+void exits_advance(u64 ticks)
+{
+	host->now += ticks;
+	for (unsigned n = 0; n < hart_count; n++) {
+		struct exits_hart *h = &exits_harts[n];
+
+		if (h->csr.stimecmp > host->now)
+			continue;
+		if (h->where == EXITS_GUEST)
+			exits_trap(n, SCAUSE_INTERRUPT | 5, 0, 0);
+		else if (h->where == EXITS_WFI)
+			run_on(n, wake_from_wfi);
+	}
+	exits_settle();
 }
 
 int exits_hart_of(const struct vcpu *v)
@@ -318,6 +362,7 @@ static void keep_trap_registers(struct hart_found *f, const struct exits_hart *h
 	f->scause = h->csr.scause;
 	f->stval = h->csr.stval;
 	f->htval = h->csr.htval;
+	f->htinst = h->csr.htinst;
 	f->sscratch = h->csr.sscratch;
 }
 

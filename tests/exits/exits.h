@@ -39,8 +39,14 @@ void exits_schedule(void);
 void exits_trap(unsigned hart, u64 cause, u64 stval, u64 htval);
 void exits_interrupt(unsigned hart);
 
+/* Hart `hart`, in a guest or waiting, is interrupted, carries out f(context) as part of its loop, and goes on. */
+void exits_call(unsigned hart, void (*f)(void *context), void *context);
+
 /* Lets harts that were sent an interrupt take it, until none is left. */
 void exits_settle(void);
+
+/* Time goes on; harts whose timer is due by then take its interrupt. */
+void exits_advance(u64 ticks);
 
 /* The hart that runs a vCPU in its guest, or -1. */
 int exits_hart_of(const struct vcpu *v);

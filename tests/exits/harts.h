@@ -9,7 +9,7 @@ struct exits_csrs {
 	VCPU_SWITCH_CSRS(X)
 #undef X
 	u64 sstatus, sie, sip, satp, stvec, sscratch, sepc, scause, stval, stimecmp, time;
-	u64 hstatus, hedeleg, hideleg, hie, hgeie, hcounteren, henvcfg, hgatp, htimedelta, htval;
+	u64 hstatus, hedeleg, hideleg, hie, hgeie, hcounteren, henvcfg, hgatp, htimedelta, htval, htinst;
 	u64 vsip;
 };
 

@@ -15,6 +15,7 @@
 static const enum vcpu_state states[SCENE_COUNT][3] = {
 	[SCENE_USUAL] = { VCPU_RUNNABLE, VCPU_RUNNABLE, VCPU_STOPPED },
 	[SCENE_ALONE] = { VCPU_RUNNABLE, VCPU_STOPPED, VCPU_STOPPED },
+	[SCENE_LIVE] = { VCPU_RUNNABLE, VCPU_RUNNABLE, VCPU_STOPPED },
 	[SCENE_KICK] = { VCPU_RUNNABLE, VCPU_RUNNABLE, VCPU_STOPPED },
 };
 
@@ -74,8 +75,8 @@ static void fill_units(const struct vcpu *v)
 	h->csr.sstatus |= SSTATUS_FS | SSTATUS_VS;
 }
 
-/* virtio 1.2, section 2.7: descriptor 0 is the text, and the driver has made it available. */
-static void fill_queue(struct vm *vm)
+/* virtio 1.2, section 2.7: descriptor 0 is the text, which the driver has made available or not. */
+static void fill_queue(struct vm *vm, bool available_now)
 {
 	const u64 at = GUEST_RAM_BASE + 0x10000;
 	struct vdev_state *s = &vm->s->dev[0];
@@ -87,7 +88,7 @@ static void fill_queue(struct vm *vm)
 	memset(exits_ram(vm, at), 0, 0x3000);
 	desc[0] = at + 0x3000;
 	desc[1] = strlen(SCENE_TEXT);
-	available[1] = 1;
+	available[1] = available_now;
 	memcpy(text, SCENE_TEXT, strlen(SCENE_TEXT));
 	q->num = 8;
 	q->desc = at;
@@ -118,8 +119,8 @@ void scene_start(const struct scene_exit *e)
 	fill_ram(fixture_vm(&config));
 	config.vcpus = 1;
 	fill_ram(fixture_vm(&config));
-	if (e->scene == SCENE_KICK)
-		fill_queue(vms[0]);
+	if (e->scene == SCENE_LIVE || e->scene == SCENE_KICK)
+		fill_queue(vms[0], e->scene == SCENE_KICK);
 	if (e->prepare)
 		e->prepare(vms[0]);
 	run_vm(vms[0], e->scene);

@@ -9,7 +9,8 @@
 enum scene_kind {
 	SCENE_USUAL, /* vCPUs 0 and 1 of VM 0 run, 2 is stopped; VM 1 runs */
 	SCENE_ALONE, /* vCPU 0 of VM 0 runs, 1 and 2 are stopped */
-	SCENE_KICK,  /* as usual, and VM 0 has a live output queue with a line of text in it */
+	SCENE_LIVE,  /* as usual, and the console of VM 0 has a live output queue, which is empty */
+	SCENE_KICK,  /* the same with a line of text in it that the device has not been told of yet */
 	SCENE_COUNT,
 };
 
