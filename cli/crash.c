@@ -110,7 +110,7 @@ static void print_point(const char *name, u64 at, u64 fault, u64 timebase)
 
 static void print_life(const struct ctl_life *l, u64 timebase)
 {
-	printf("life %llu, slot %llu, begun on hart %llu\n", (unsigned long long)l->number,
+	printf("life %llu, slot at 0x%llx, begun on hart %llu\n", (unsigned long long)l->number,
 	       (unsigned long long)l->slot, (unsigned long long)l->boot_hart);
 	print_point("started", l->t_start, 0, timebase);
 	if (l->cause == LIFE_RUNNING) {

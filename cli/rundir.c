@@ -137,21 +137,40 @@ static void clean(struct rundir *dir)
 		close(fd);
 }
 
-/* With --dir: leaves a link under the host's name, so that --host finds it. */
-static int link_name(const struct rundir *dir, const char *base)
+/* Makes room for a new entry under a host's name: that of the last host, which has ended, goes with its logs. */
+static void remove_stale(const char *path)
 {
-	char *link = memory_format("%s/%s", base, dir->name);
+	struct rundir old = { .pid_fd = -1 };
 	struct stat st;
-	int error = 0;
 
-	if (lstat(link, &st) == 0 && S_ISLNK(st.st_mode))
-		unlink(link);
+	if (lstat(path, &st) < 0)
+		return;
+	if (S_ISLNK(st.st_mode)) {
+		unlink(path);
+		return;
+	}
+	old.fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (old.fd < 0)
+		return;
+	clean(&old);
+	unlinkat(old.fd, "pid", 0);
+	close(old.fd);
+	rmdir(path);
+}
+
+/* With --dir: leaves a link under the host's name, so that --host finds it. */
+static int link_name(struct rundir *dir, const char *link)
+{
+	int error;
+
+	remove_stale(link);
 	if (symlink(dir->path, link) < 0) {
 		error = -errno;
-		message_error("%s: %s; a host of that name has a directory there", link, strerror(errno));
+		message_error("%s: %s", link, strerror(-error));
+		return error;
 	}
-	free(link);
-	return error;
+	dir->link = memory_copy(link);
+	return 0;
 }
 
 /* The host that has this name now, if one runs in another directory. */
@@ -171,44 +190,63 @@ static int check_name_free(const char *base, const char *name)
 	return -EBUSY;
 }
 
+static bool is_same_directory(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Makes dir->path if need be, and opens it under its real name. */
+static int open_own(struct rundir *dir)
+{
+	char *real;
+
+	if (mkdir(dir->path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	real = realpath(dir->path, NULL);
+	if (real) {
+		free(dir->path);
+		dir->path = real;
+	}
+	dir->fd = open(dir->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return dir->fd < 0 ? -errno : 0;
+}
+
 int rundir_create(struct rundir *dir, const char *name, const char *directory)
 {
-	char *base = base_directory();
+	char *base = base_directory(), *named;
+	struct stat st;
 	int error;
 
 	*dir = (struct rundir){ .fd = -1, .pid_fd = -1 };
 	if (!base)
 		return -EPERM;
+	named = memory_format("%s/%s", base, name);
 	error = check_name_free(base, name);
+	free(base);
 	if (error) {
-		free(base);
+		free(named);
 		return error;
 	}
 	dir->name = memory_copy(name);
-	dir->path = directory ? memory_copy(directory) : memory_format("%s/%s", base, name);
-	if (mkdir(dir->path, 0700) < 0 && errno != EEXIST) {
-		error = -errno;
-	} else {
-		char *real = realpath(dir->path, NULL);
-
-		if (real) {
-			free(dir->path);
-			dir->path = real;
-		}
-		dir->fd = open(dir->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		error = dir->fd < 0 ? -errno : 0;
-	}
+	dir->path = memory_copy(directory ? directory : named);
+	/* A link that the last host of that name has left would lead to its directory. */
+	if (!directory && lstat(named, &st) == 0 && S_ISLNK(st.st_mode))
+		unlink(named);
+	error = open_own(dir);
 	if (error)
 		message_error("%s: %s", dir->path, strerror(-error));
-	if (!error)
+	else
 		error = take(dir);
 	if (!error) {
 		clean(dir);
-		error = directory ? link_name(dir, base) : 0;
+		if (!is_same_directory(dir->fd, named))
+			error = link_name(dir, named);
 	}
+	free(named);
 	if (error)
 		rundir_close(dir);
-	free(base);
 	return error;
 }
 
@@ -228,6 +266,8 @@ void rundir_end(struct rundir *dir)
 	unlinkat(dir->fd, "pack", 0);
 	unlinkat(dir->fd, "uplink", 0);
 	unlinkat(dir->fd, "qemu.pid", 0);
+	if (dir->link)
+		unlink(dir->link);
 	rundir_close(dir);
 }
 
@@ -239,6 +279,7 @@ void rundir_close(struct rundir *dir)
 		close(dir->fd);
 	free(dir->path);
 	free(dir->name);
+	free(dir->link);
 	*dir = (struct rundir){ .fd = -1, .pid_fd = -1 };
 }
 

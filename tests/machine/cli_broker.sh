@@ -120,6 +120,15 @@ expect 0 "$outlive" ps --host other
 expect 0 "$outlive" poweroff --host elsewhere/
 expect 0 "$outlive" ps
 down
+"$outlive" run --quiet --qemu "$fake" --detach --dir elsewhere host.yaml || fail "--dir where a directory of that name is"
+[[ -L run/outlive/host ]] || fail "no link to --dir"
+expect 0 "$outlive" ps --host host
+kill -9 "$(cat elsewhere/pid)"
+up
+[[ -d run/outlive/host && ! -L run/outlive/host ]] || fail "the stale link has been followed"
+down
+"$outlive" run --quiet --qemu "$fake" --detach --dir run/outlive/host host.yaml || fail "--dir as it would be anyway"
+down
 
 echo "--- output that comes twice, torn frames, a lost beginning"
 for faults in twice torn twice,torn; do

@@ -8,7 +8,7 @@
  *   broken     ends at once with an error
  *   deaf       ignores each request once: the life ended with it
  *   twice      sends all console output twice
- *   torn       a torn frame before each frame
+ *   torn       before each frame, most of it
  *   gap        100 bytes of console output are lost at the beginning
  *   flood      each VM prints 200000 bytes at the beginning
  *   stubborn   does not power off
@@ -114,8 +114,9 @@ static void send_frame(struct ctl_header header, const void *payload, size_t len
 	u8 frame[FRAME_MAX];
 	size_t size = frame_encode(frame, sizeof(frame), &header, payload, length);
 
+	/* Without its last byte, or with the next frame's first it would be whole again. */
 	if (fault("torn"))
-		send_torn();
+		put(channel, frame, size - 1 - (frame[size - 1] == (u8)CTL_MAGIC));
 	put(channel, frame, size);
 }
 
@@ -440,8 +441,9 @@ static void begin_consoles(void)
 			struct ctl_header header = { .type = CTL_EVENT_CONSOLE, .vm = 0 };
 			u8 frame[256] = { 0 }, payload[8 + 6] = { 0 };
 
-			/* At the offset where the output is then, so that it would be taken. */
-			payload[0] = sizeof(header) + sizeof(payload);
+			/* At the offset where the first VM's output ends, so that it would be taken. */
+			payload[0] = (u8)(sizeof(header) + sizeof(payload) + strlen(vms[0].info.name) +
+					  strlen(" says hello\n"));
 			for (int n = 0; n < 6; n++)
 				payload[8 + n] = (u8) "FORGED"[n];
 			print(vm, (char *)frame,
