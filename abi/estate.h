@@ -64,6 +64,7 @@ struct estate_header {
 
 #define MACHINE_MAX_RAM 8
 #define MACHINE_MAX_VIRTIO 32
+#define MACHINE_MAX_RESERVED 16
 
 struct machine_range {
 	u64 base;
@@ -87,6 +88,9 @@ struct machine_record {
 	u32 vlenb; /* bytes of a vector register, 0 without V */
 	struct machine_range virtio[MACHINE_MAX_VIRTIO];
 	u32 virtio_irq[MACHINE_MAX_VIRTIO];
+	struct machine_range reserved[MACHINE_MAX_RESERVED]; /* RAM that the device tree keeps from us */
+	u32 reserved_count;
+	u32 reserved_padding;
 	struct machine_range pack; /* boot pack, kept for restarts of VMs */
 	u64 poweroff_reg;	   /* reserved, 0 */
 	u32 has_warden;

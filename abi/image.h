@@ -34,8 +34,7 @@ struct image_header {
 	u32 estate_version; /* ESTATE_VERSION that this image reads and writes */
 	u64 file_size;	    /* bytes of outlive.bin: what is hashed and copied */
 	u64 memory_size;    /* bytes in the slot, bss and boot stack included */
-	u64 build_id[2];    /* the first 16 bytes of the linker's build id */
-	u64 reserved3[2];
+	u64 reserved3[4];
 };
 
 #define IMAGE_HEADER_SIZE 128

@@ -12,8 +12,8 @@
 /* virtio 1.2, section 4.2.2: the registers before the configuration space. */
 #define WINDOW_MIN 0x100
 
-/* How long a device may take for its reset while a life starts. */
-#define RESET_PATIENCE_MS 1000
+/* How long a device may take for its reset while a life starts: the warden waits for an heir only so long (warden/life.c). */
+#define RESET_PATIENCE_MS 100
 
 /* Rounds over the marked devices before the hart goes back to its guest; what is left is done in the next loop. */
 #define ROUNDS_MAX 4

@@ -31,13 +31,13 @@ void secondary_entry(void);
 
 _Noreturn void boot_start(u64 hart_id, u64 argument, u64 heir, u64 slot);
 
-/* Before there is a log: on the firmware's debug console, character by character, and then for ever. */
-static _Noreturn void stop_early(const char *text)
+/* Before there is a log: on the firmware's debug console, character by character; then the machine goes off, or on anew. */
+static _Noreturn void stop_early(const char *text, bool reset)
 {
 	for (; *text; text++)
 		sbi_call(SBI_EXT_DBCN, 2, (u64)*text, 0, 0, 0, 0);
 	sbi_call(SBI_EXT_DBCN, 2, '\n', 0, 0, 0, 0);
-	sbi_call(SBI_EXT_SRST, 0, 0, 1, 0, 0, 0);
+	sbi_call(SBI_EXT_SRST, 0, reset ? 1 : 0, 1, 0, 0, 0);
 	for (;;)
 		__asm__ volatile("wfi");
 }
@@ -51,7 +51,7 @@ static u64 ram_base_of(u64 slot, const struct machine_record *m)
 				return m->ram[n].base;
 		}
 	}
-	stop_early("outlive: not loaded at the start of a slot (2 MiB behind the start of RAM)");
+	stop_early("outlive: not loaded at the start of a slot (2 MiB behind the start of RAM)", false);
 }
 
 /* What the boot pack's header says of the host as a whole. */
@@ -98,15 +98,15 @@ static void create_estate(const void *dtb, u64 slot)
 		char text[200];
 
 		format(text, sizeof(text), "outlive: this machine cannot be used: %s", boot.text);
-		stop_early(text);
+		stop_early(text, false);
 	}
 	if (!(m.isa & MACHINE_ISA_SSTC))
-		stop_early("outlive: this machine's harts lack Sstc (stimecmp), which guests' timers need");
+		stop_early("outlive: this machine's harts lack Sstc (stimecmp), which guests' timers need", false);
 	m.has_warden = sbi_probe(WARDEN_EXT);
 	measure_vectors(&m);
 	take_policies(&m);
 	if (estate_create(ram_base_of(slot, &m) + LAYOUT_ESTATE_OFFSET, &m))
-		stop_early("outlive: too little RAM for an estate");
+		stop_early("outlive: too little RAM for an estate", false);
 }
 
 /* Where `hart_id` is in the machine's list; the others follow in its order. */
@@ -121,7 +121,7 @@ static unsigned set_up_harts(u64 hart_id, u64 slot)
 		hart->index = n;
 		hart->id = estate.machine.hart_ids[n];
 		if (hart->id >= MAX_HARTS)
-			stop_early("outlive: hart ids of 64 and more are not supported");
+			stop_early("outlive: hart ids of 64 and more are not supported", false);
 		hart->record = &estate.harts[hart->id];
 		hart->emergency_stack = slot + SLOT_STACKS + (n + 1) * SLOT_STACK_STRIDE;
 		hart->stack = hart->emergency_stack - SLOT_EMERGENCY;
@@ -129,7 +129,7 @@ static unsigned set_up_harts(u64 hart_id, u64 slot)
 			self = n;
 	}
 	if (self == MAX_HARTS)
-		stop_early("outlive: started on a hart that the device tree does not list");
+		stop_early("outlive: started on a hart that the device tree does not list", false);
 	return self;
 }
 
@@ -191,7 +191,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	paging_build();
 	paging_load();
 	log_open(estate.log);
-	life_begin(heir, slot, self->index, entered, window);
+	life_begin(heir, slot, self->id, entered, window);
 	if (heir)
 		adopt_redo();
 	arrived = found_collect(self);
@@ -239,7 +239,7 @@ void boot_start(u64 hart_id, u64 argument, u64 heir, u64 slot)
 	if (!heir)
 		create_estate((const void *)(uintptr_t)argument, slot);
 	else if (estate_adopt(argument))
-		stop_early("outlive: there is no estate to adopt");
+		stop_early("outlive: there is no estate to adopt", true);
 	a.self = &harts[set_up_harts(hart_id, slot)];
 	/* The arguments lie on the stack of harts[0], which nobody else uses before hart_start_others. */
 	__asm__ volatile("mv	tp, %0\n"

@@ -62,6 +62,10 @@ enum trap_cause {
 	CAUSE_STORE_GUEST_PAGE = 23,
 };
 
+/* htinst for a fault of the implicit accesses of VS-stage translation, RV64 (section "Transformed Instruction"). */
+#define HTINST_WALK_READ 0x3000u
+#define HTINST_WALK_WRITE 0x3020u
+
 #define HENVCFG_STCE (1ull << 63)
 #define HENVCFG_CBZE (1ull << 7)
 #define HENVCFG_CBCFE (1ull << 6)

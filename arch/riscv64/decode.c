@@ -37,6 +37,7 @@ static int decode_standard(u32 i, struct mmio_instruction *m)
 	}
 	if (opcode == 0x23 && funct3 < 4) { /* STORE */
 		m->write = true;
+		m->sign = false;
 		m->reg = i >> 20 & 31;
 		return 0;
 	}
@@ -65,6 +66,5 @@ static int decode_compressed(u32 i, struct mmio_instruction *m)
 
 int decode_mmio(u32 i, struct mmio_instruction *m)
 {
-	*m = (struct mmio_instruction){0};
 	return (i & 3) == 3 ? decode_standard(i, m) : decode_compressed(i & 0xffff, m);
 }

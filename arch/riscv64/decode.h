@@ -15,7 +15,7 @@ struct mmio_instruction {
 	unsigned length; /* 2 or 4 */
 };
 
-/* Decodes a load or store (RV64I and C). -EINVAL: any other instruction, atomics included. */
+/* Decodes a load or store (RV64I and C). -EINVAL: any other instruction, atomics included; *m is then undefined. */
 int decode_mmio(u32 instruction, struct mmio_instruction *m);
 
 /* Fetches the instruction at the guest's pc, with the guest's rights. -EFAULT: it cannot (any more). */

@@ -149,7 +149,6 @@ static void set_timer(struct hart *hart, u64 when)
 static void wait_for_work(struct hart *hart, u64 next)
 {
 	set_timer(hart, next);
-	gstage_hart_idle(hart->index, true);
 	__atomic_store_n(&hart->where, HART_IN_WFI, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&hart->kicked, __ATOMIC_SEQ_CST)) {
 		estate_store(&hart->record->idle, 1);
@@ -157,7 +156,6 @@ static void wait_for_work(struct hart *hart, u64 next)
 		estate_store(&hart->record->idle, 0);
 	}
 	__atomic_store_n(&hart->where, HART_IN_HS, __ATOMIC_SEQ_CST);
-	gstage_hart_idle(hart->index, false);
 }
 
 /* Puts what is pending for the vCPU into the hart's virtual interrupt lines. */

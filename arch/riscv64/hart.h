@@ -36,8 +36,6 @@ struct hart {
 	bool vmids;	  /* the TLB can tell all our VMs apart */
 	u64 last_vcpu;	  /* whose VS-stage translations may be in the TLB: record index, or NO_VCPU */
 	u64 timer;	  /* what is in stimecmp */
-	u64 lazy_stamp;	  /* see lazy.c */
-	u64 entered_at;	  /* ticks */
 	bool online;
 };
 

@@ -28,11 +28,10 @@ image_start:
 	.4byte	0
 	.8byte	0x4556494c54554f	/* IMAGE_OUTLIVE_MAGIC */
 	.4byte	1			/* IMAGE_HEADER_VERSION */
-	.4byte	1			/* ESTATE_VERSION */
+	.4byte	ESTATE_VERSION_
 	/* file_size, memory_size */
 	.section .text.header.2, "ax"
-	.8byte	0, 0			/* build id: filled by the build */
-	.8byte	0, 0
+	.8byte	0, 0, 0, 0
 	/* Byte IMAGE_HEIR_ENTRY: a0 = hart id, a1 = estate */
 heir_entry:
 	li	a2, 1
@@ -46,7 +45,7 @@ common_entry:
 	lla	t0, hang
 	csrw	stvec, t0
 	lla	s0, image_start
-	/* R_RISCV_RELATIVE (3): *(base + offset) = base + addend. The build refuses any other kind. */
+	/* R_RISCV_RELATIVE (3): *(base + offset) = base + addend. The linker script asserts no other kind. */
 	lla	t0, image_rela
 	lla	t1, image_rela_end
 1:	bgeu	t0, t1, 2f

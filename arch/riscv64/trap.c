@@ -72,6 +72,14 @@ static int map_ram(struct vcpu *v, gpa_t at)
 	return error;
 }
 
+/* What the guest's hart would have got without RAM or a device at that address. */
+static u64 access_fault_of(u64 cause)
+{
+	return cause == CAUSE_FETCH_GUEST_PAGE ? CAUSE_FETCH_ACCESS :
+	       cause == CAUSE_LOAD_GUEST_PAGE  ? CAUSE_LOAD_ACCESS :
+						 CAUSE_STORE_ACCESS;
+}
+
 /* Stages what the instruction does beside the access: its destination register and the pc. */
 static void finish_access(struct vcpu *v, struct txn *t, u64 value, void *cookie)
 {
@@ -88,6 +96,19 @@ static void finish_access(struct vcpu *v, struct txn *t, u64 value, void *cookie
 	txn_set(t, &v->r->pc, v->r->pc + m->length);
 }
 
+/* Exits in a row with an instruction that cannot be fetched. */
+#define FETCH_FAILURES_MAX 4
+
+/* Counts one; true if there have been enough. */
+static bool cannot_fetch(struct vcpu *v)
+{
+	bool in_a_row = v->r->exits == v->fetch_failed_exit + 1;
+
+	v->fetch_failed_exit = v->r->exits;
+	v->fetch_failures = in_a_row ? v->fetch_failures + 1 : 1;
+	return v->fetch_failures >= FETCH_FAILURES_MAX;
+}
+
 static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stval, u64 cause)
 {
 	struct mmio_instruction m;
@@ -96,10 +117,17 @@ static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stva
 	u64 value = 0;
 	int error;
 
-	/* A fault here means that the guest changed its tables meanwhile: it goes back and faults again, or not. */
-	if (fetch_instruction(v->r->pc, &instruction))
+	/*
+	 * If it cannot be fetched, another of the guest's harts changed the tables meanwhile, and this one tries again; or its
+	 * code lies where there is no RAM, and this one would try for ever.
+	 */
+	if (fetch_instruction(v->r->pc, &instruction)) {
+		if (!cannot_fetch(v))
+			return;
+		guest_inject(hart, v, CAUSE_FETCH_ACCESS, v->r->pc);
 		return;
-	if (cause == CAUSE_FETCH_GUEST_PAGE || decode_mmio(instruction, &m) ||
+	}
+	if (decode_mmio(instruction, &m) ||
 	    m.write != (cause == CAUSE_STORE_GUEST_PAGE)) {
 		error = -EFAULT;
 	} else {
@@ -112,11 +140,13 @@ static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stva
 	if (error == -EAGAIN)
 		hart->kicked = 1;
 	else if (error)
-		guest_inject(hart, v,
-			     cause == CAUSE_FETCH_GUEST_PAGE ? CAUSE_FETCH_ACCESS :
-			     cause == CAUSE_LOAD_GUEST_PAGE  ? CAUSE_LOAD_ACCESS :
-							       CAUSE_STORE_ACCESS,
-			     stval);
+		guest_inject(hart, v, access_fault_of(cause), stval);
+}
+
+/* The guest's own tables lie outside its RAM: an access fault of what walked them, not an access to a device. */
+static inline bool is_table_walk(u64 htinst)
+{
+	return htinst && (htinst == HTINST_WALK_READ || htinst == HTINST_WALK_WRITE);
 }
 
 void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
@@ -136,8 +166,8 @@ void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 			return;
 		}
 	}
-	if (cause == CAUSE_FETCH_GUEST_PAGE)
-		guest_inject(hart, v, CAUSE_FETCH_ACCESS, stval);
+	if (cause == CAUSE_FETCH_GUEST_PAGE || is_table_walk(csr_read(htinst)))
+		guest_inject(hart, v, access_fault_of(cause), stval);
 	else
 		emulate_access(hart, v, at, stval, cause);
 }

@@ -85,7 +85,7 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 	estate_store(&r->volatile_entry, (u64)(uintptr_t)guest_exit);
 	estate_store(&hart->record->vcpu, v->index);
 	hart->current = v;
-	hart->entered_at = arch_time();
+	v->loaded_at = arch_time();
 }
 
 /* Saves floating point and vectors if the guest changed them since they were loaded. */
@@ -115,7 +115,8 @@ void vcpu_unload(struct hart *hart)
 	estate_store(&hart->record->vcpu, NO_VCPU);
 	/* What is in the hart is nobody's now: the guest's timer, or an interrupt of its, must not keep the hart out of wfi. */
 	csr_write(vsie, 0);
-	estate_store(&v->r->run_ticks, v->r->run_ticks + (arch_time() - hart->entered_at));
+	estate_store(&v->r->run_ticks, vcpu_run_ticks(v, arch_time()));
+	v->loaded_at = 0;
 	hart->current = NULL;
 }
 

@@ -122,7 +122,7 @@ void control_describe_vm(const struct vm *vm, struct ctl_vm *info)
 	info->touched = touched_bytes(vm);
 	info->boots = estate_load(&vm->s->boots);
 	for (u32 i = 0; i < vm->config.vcpus; i++) {
-		info->run_ticks += estate_load(&vm->vcpu[i].r->run_ticks);
+		info->run_ticks += vcpu_run_ticks(&vm->vcpu[i], arch_time());
 		info->exits += estate_load(&vm->vcpu[i].r->exits);
 	}
 	info->console_head = estate_load(&vm->console->head);
@@ -152,6 +152,16 @@ static int ps(struct control_request *r)
 	return 0;
 }
 
+/* Of the vCPU with record `index`, the time since it was loaded included, if a VM of this life has it. */
+static u64 run_ticks(const struct vcpu_record *r, u64 index)
+{
+	const struct vm *vm = r->vm < MAX_VMS ? vms[r->vm] : NULL;
+
+	if (!vm || index - vm->s->first_vcpu >= vm->config.vcpus)
+		return estate_load(&r->run_ticks);
+	return vcpu_run_ticks(&vm->vcpu[index - vm->s->first_vcpu], arch_time());
+}
+
 /* Records in a row, also those that no VM has (VCPU_UNUSED): the next one to ask for is `first` plus their number. */
 static int top(struct control_request *r)
 {
@@ -164,7 +174,7 @@ static int top(struct control_request *r)
 			.id = (u32)v->id,
 			.state = (u32)estate_load(&v->state),
 			.last_hart = (u32)estate_load(&v->last_hart),
-			.run_ticks = estate_load(&v->run_ticks),
+			.run_ticks = run_ticks(v, i),
 			.exits = estate_load(&v->exits),
 			.pc = estate_load(&v->pc),
 			.park_reason = (u32)estate_load(&v->park_reason),

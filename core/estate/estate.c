@@ -85,6 +85,12 @@ static bool ram_valid(const struct machine_record *m)
 /* The numbers that bound loops and tables. What a device's address may be is the business of its driver. */
 static bool machine_valid(const struct machine_record *m)
 {
+	if (m->reserved_count > MACHINE_MAX_RESERVED)
+		return false;
+	for (u32 i = 0; i < m->reserved_count; i++) {
+		if (m->reserved[i].base + m->reserved[i].size < m->reserved[i].base)
+			return false;
+	}
 	return ram_valid(m) && m->timebase && m->hart_count >= 1 && m->hart_count <= MAX_HARTS &&
 	       m->virtio_count <= MACHINE_MAX_VIRTIO && m->pack.base + m->pack.size >= m->pack.base;
 }

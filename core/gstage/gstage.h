@@ -87,11 +87,4 @@ int gstage_collapse(struct gstage *g, gpa_t at, unsigned level);
  */
 void gstage_quiescent(unsigned hart);
 
-/* Not needed any more: a hart outside of an operation is not waited for. */
-static inline void gstage_hart_idle(unsigned hart, bool idle)
-{
-	(void)hart;
-	(void)idle;
-}
-
 #endif

@@ -21,22 +21,34 @@ static struct machine_range whole_blocks(const struct machine_range *r)
 	return (struct machine_range){ .base = from, .size = end - from };
 }
 
-/* What no VM gets, whole blocks: n = 0: warden, slots and estate; 1: the boot pack. */
-#define RESERVED_COUNT 2
+/* What no VM gets, whole blocks: n = 0: warden, slots and estate; 1: the boot pack; then what the machine keeps. */
+#define RESERVED_COUNT (2 + MACHINE_MAX_RESERVED)
+
+static struct machine_range blocks_around(u64 from, u64 size)
+{
+	u64 start = ALIGN_DOWN(from, BLOCK_SIZE), end = ALIGN_UP(from + size, BLOCK_SIZE);
+
+	if (!size)
+		return (struct machine_range){ 0 };
+	return (struct machine_range){ .base = start, .size = end < start ? -start : end - start };
+}
 
 static struct machine_range reserved(unsigned n)
 {
-	u64 from = estate.base - LAYOUT_ESTATE_OFFSET, end = estate.base + estate.size;
+	const struct machine_record *m = &estate.machine;
+	u64 ours = estate.base - LAYOUT_ESTATE_OFFSET;
+	const struct machine_range *r;
 
-	if (n == 1) {
-		from = estate.machine.pack.base;
-		end = from + estate.machine.pack.size;
-		if (from == end)
-			return (struct machine_range){ 0 };
-	}
-	from = ALIGN_DOWN(from, BLOCK_SIZE);
-	end = ALIGN_UP(end, BLOCK_SIZE);
-	return (struct machine_range){ .base = from, .size = end < from ? -from : end - from };
+	if (n == 0)
+		return blocks_around(ours, LAYOUT_ESTATE_OFFSET + estate.size);
+	if (n == 1)
+		return blocks_around(m->pack.base, m->pack.size);
+	r = &m->reserved[n - 2];
+	/* What lies inside the first two is not counted twice: the firmware keeps itself from us, too. */
+	if (n - 2 >= m->reserved_count || range_inside(r->base, r->size, ours, LAYOUT_ESTATE_OFFSET + estate.size) ||
+	    range_inside(r->base, r->size, m->pack.base, m->pack.size))
+		return (struct machine_range){ 0 };
+	return blocks_around(r->base, r->size);
 }
 
 /*

@@ -10,13 +10,10 @@
 
 #include "abi/estate.h"
 
-#define MACHINE_MAX_RESERVED 16
-
 /* What only the first life needs to know. */
 struct machine_boot {
 	struct machine_range
 		reserved[MACHINE_MAX_RESERVED]; /* RAM that is not ours: /reserved-memory, /memreserve/ */
-	u32 reserved_count;
 	u32 fdt_size;	    /* bytes of the device tree itself */
 	char bootargs[256]; /* /chosen's, cut */
 	char text[128];	    /* what was wrong, or what was left out ("" if nothing) */

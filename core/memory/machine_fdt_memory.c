@@ -79,13 +79,13 @@ static int ram_read(struct fdt_reader *r)
 
 static int reserve(struct fdt_reader *r, int node, struct machine_range range)
 {
-	struct machine_boot *b = r->boot;
+	struct machine_record *m = r->m;
 
 	if (!range.size)
 		return 0;
-	if (b->reserved_count == MACHINE_MAX_RESERVED)
+	if (m->reserved_count == MACHINE_MAX_RESERVED)
 		return fdt_reader_fail(r, -E2BIG, node, "more than %u reserved ranges", MACHINE_MAX_RESERVED);
-	b->reserved[b->reserved_count++] = range;
+	m->reserved[m->reserved_count++] = range;
 	return 0;
 }
 

@@ -27,10 +27,11 @@ void sched_hart_online(unsigned hart)
 
 static u64 affinity(const struct vcpu *v)
 {
-	u64 mask = v->r->affinity & online;
+	u64 harts = __atomic_load_n(&online, __ATOMIC_RELAXED);
+	u64 mask = v->r->affinity & harts;
 
 	/* A mask that names none of the harts that came up binds to nothing. */
-	return mask ? mask : online;
+	return mask ? mask : harts;
 }
 
 static bool pending(const struct vcpu *v)
@@ -47,7 +48,7 @@ static void enqueue(struct vcpu *v)
 	else
 		head = v;
 	tail = v;
-	waiting |= affinity(v);
+	arch_store(&waiting, waiting | affinity(v));
 }
 
 static void recompute_waiting(void)
@@ -56,7 +57,7 @@ static void recompute_waiting(void)
 
 	for (struct vcpu *v = head; v; v = v->next)
 		mask |= affinity(v);
-	waiting = mask;
+	arch_store(&waiting, mask);
 }
 
 static void dequeue(struct vcpu *v, struct vcpu *before)
@@ -98,7 +99,7 @@ static u64 harts_for(struct vcpu *v)
 		return one;
 	}
 	mask &= ~contended;
-	contended |= mask;
+	arch_store(&contended, contended | mask);
 	return mask;
 }
 
@@ -150,13 +151,13 @@ static void contention_over(unsigned hart)
 		return;
 	lock_take(&lock);
 	if (!(waiting & bit))
-		contended &= ~bit;
+		arch_store(&contended, contended & ~bit);
 	lock_release(&lock);
 }
 
 bool sched_keep(unsigned hart, const struct vcpu *v)
 {
-	if (v->removed || estate_load(&v->r->state) != VCPU_RUNNABLE || v->vm->s->run_state != VM_RUNNING)
+	if (__atomic_load_n(&v->removed, __ATOMIC_RELAXED) || estate_load(&v->r->state) != VCPU_RUNNABLE || v->vm->s->run_state != VM_RUNNING)
 		return false;
 	if (sched_contended(hart))
 		return arch_time() < v->slice_end;
@@ -180,7 +181,7 @@ void sched_put(struct vcpu *v, u64 wake_at)
 		v->next = sleepers;
 		sleepers = v;
 		if (wake_at < next_wake)
-			next_wake = wake_at;
+			arch_store(&next_wake, wake_at);
 	}
 	lock_release(&lock);
 	kick(mask);
@@ -208,7 +209,7 @@ struct vcpu *sched_take(unsigned hart)
 	} else {
 		idle |= bit;
 	}
-	contended = waiting & bit ? contended | bit : contended & ~bit;
+	arch_store(&contended, waiting & bit ? contended | bit : contended & ~bit);
 	lock_release(&lock);
 	kick(other);
 	return v;
@@ -220,7 +221,7 @@ void sched_remove(struct vcpu *v)
 	u32 on;
 
 	lock_take(&lock);
-	v->removed = 1;
+	__atomic_store_n(&v->removed, 1, __ATOMIC_RELAXED);
 	sleep_end(v);
 	if (v->queued) {
 		struct vcpu *q = head;
@@ -236,7 +237,7 @@ void sched_remove(struct vcpu *v)
 		for (unsigned n = 0; n < 1000 && __atomic_load_n(&v->hart_plus_1, __ATOMIC_ACQUIRE); n++)
 			arch_relax();
 	}
-	v->removed = 0;
+	__atomic_store_n(&v->removed, 0, __ATOMIC_RELAXED);
 }
 
 u64 sched_timers(u64 now)
@@ -263,7 +264,7 @@ u64 sched_timers(u64 now)
 			next = v->wake_at;
 		p = &v->next;
 	}
-	next_wake = next;
+	arch_store(&next_wake, next);
 	while (due) {
 		struct vcpu *v = due;
 

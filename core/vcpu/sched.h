@@ -15,7 +15,7 @@
 /* Length of a slice while others wait, in microseconds. */
 #define SCHED_SLICE_US 5000
 
-/* Number of harts and ticks a second; hart n is used once it has called sched_hart_online. Once a life. */
+/* `timebase`: ticks a second. Hart n is used once it has called sched_hart_online. Once a life. */
 void sched_init(u64 timebase);
 void sched_hart_online(unsigned hart);
 

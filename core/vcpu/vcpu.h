@@ -23,9 +23,20 @@ struct vcpu {
 	u32 lazy_hart;	 /* hart index + 1 where its LAZY registers were loaded last, 0: nowhere */
 	u32 away;	 /* an heir: its registers are still in a hart that has not come yet */
 	u32 expected;	 /* an heir: it ran when the life before ended, and has not run yet in this one */
+	u32 fetch_failures;    /* exits in a row whose instruction could not be fetched, ... */
+	u64 fetch_failed_exit; /* ... the last of them: value of r->exits */
+	u64 loaded_at;	 /* ticks: when it was loaded into its hart; 0: in none */
 	u64 slice_end;	 /* ticks */
 	u64 wake_at;	 /* ticks: its own timer, while it waits; ~0: never */
 };
+
+/* Ticks that the vCPU has had a hart so far; a wfi inside the guest counts, its hart was for nobody else. */
+static inline u64 vcpu_run_ticks(const struct vcpu *v, u64 now)
+{
+	u64 since = __atomic_load_n(&v->loaded_at, __ATOMIC_RELAXED);
+
+	return estate_load(&v->r->run_ticks) + (since && now > since ? now - since : 0);
+}
 
 /* Makes a vCPU look again at what is pending for it (ipi, irq, fence, state): wakes it or kicks its hart. Any context. */
 void vcpu_notify(struct vcpu *v);

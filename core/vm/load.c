@@ -37,8 +37,6 @@ static int block_open(struct vm *vm, u64 at, u8 **block)
 /* Tells the watchdog after each block that this hart lives: an initrd may be as large as a VM. */
 static int copy_in(struct vm *vm, u64 to, const u8 *from, u64 bytes)
 {
-	u64 *beat = &estate.harts[arch_hart()].beat;
-
 	while (bytes) {
 		u64 piece = BLOCK_SIZE - to % BLOCK_SIZE;
 		u8 *block;
@@ -50,7 +48,7 @@ static int copy_in(struct vm *vm, u64 to, const u8 *from, u64 bytes)
 			piece = bytes;
 		memcpy(block + to % BLOCK_SIZE, from, (size_t)piece);
 		arch_window_block_close();
-		estate_store(beat, estate_load(beat) + 1);
+		arch_beat();
 		to += piece;
 		from += piece;
 		bytes -= piece;

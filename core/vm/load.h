@@ -14,7 +14,7 @@ struct load_result {
 };
 
 /*
- * Loads the VM's boot items. Its RAM has been reset (reads as zeros), no vCPU of it runs, vm->lock is held. The calling
+ * Loads the VM's boot items. Its RAM has been reset (reads as zeros), no vCPU of it runs, and no other operation on VMs is under way. The calling
  * hart's block window is used and closed again.
  *
  * -ENOENT: the pack has no such item; -EINVAL: the kernel is none, is for another architecture or is damaged; -ENOMEM: the

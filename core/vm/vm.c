@@ -212,6 +212,24 @@ static void reset_devices(struct vm *vm)
 	lock_release(&vm->dev_lock);
 }
 
+#define DEVICES_PATIENCE_S 5
+
+/* The host's devices may still write into the VM's memory for requests of its last boot. */
+static int wait_for_devices(const struct vm *vm)
+{
+	u64 begin = arch_time();
+
+	while (!virtio_quiet(vm)) {
+		if (arch_time() - begin > DEVICES_PATIENCE_S * estate.machine.timebase) {
+			log_line("%s: a device of the host does not finish a request", vm->config.name);
+			return -EIO;
+		}
+		drivers_poll();
+		arch_beat();
+	}
+	return 0;
+}
+
 /* The VM is VM_STARTING, and stays that until it runs, so that an heir begins again. */
 static int start_locked(struct vm *vm)
 {
@@ -224,13 +242,15 @@ static int start_locked(struct vm *vm)
 	reset_devices(vm);
 	for (u32 n = 0; n < vm->config.vcpus; n++)
 		reset_vcpu(&vm->vcpu[n]);
-	error = gstage_zap(&vm->gstage, GPA(0), GUEST_RAM_BASE + vm->config.memory);
+	error = wait_for_devices(vm);
+	if (!error)
+		error = gstage_zap(&vm->gstage, GPA(0), GUEST_RAM_BASE + vm->config.memory);
 	if (!error) {
 		backing_reset(vm);
 		error = load_vm(vm, &pack, &result);
 	}
 	if (error || !first) {
-		log_line("%s: does not start: %s", vm->config.name, error ? result.text : "no hart 0");
+		log_line("%s: does not start: %s (error %d)", vm->config.name, first ? result.text : "no hart 0", -error);
 		set_state(vm, VM_CRASHED, VM_REASON_LOAD);
 		return error ? error : -EINVAL;
 	}

@@ -21,7 +21,6 @@ struct vm {
 	struct gstage gstage;
 	struct idmap ids;
 	struct vcpu *vcpu; /* [config.vcpus] */
-	struct lock lock;  /* start, stop: operations on the VM as a whole */
 	struct lock dev_lock; /* PLIC, UART, virtio devices, console ring: their words in the estate */
 	struct vdev *dev[VM_MAX_DEVICES]; /* NULL where the slot is empty */
 	u64 end_wanted; /* enum vm_stop_reason + 1 of a guest that asked for its end, 0: none */
@@ -56,7 +55,7 @@ void vm_create_all(void);
 void vm_autostart(void);
 
 /*
- * Starts a VM from its boot items: memory forgotten, devices reset, kernel loaded, first vCPU (the lowest id) runnable.
+ * Starts a VM from its boot items: memory forgotten, devices reset, kernel loaded, the vCPU with id 0 runnable.
  * -EBUSY if it runs; -EINVAL and others if the kernel does not load (VM_REASON_LOAD is recorded).
  */
 int vm_start(struct vm *vm);

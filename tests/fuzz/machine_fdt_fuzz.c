@@ -42,7 +42,7 @@ static void run(const void *tree, size_t size)
 	else
 		check(boot.text[0]);
 	check(strnlen(boot.text, sizeof(boot.text)) < sizeof(boot.text));
-	check(boot.reserved_count <= MACHINE_MAX_RESERVED);
+	check(m.reserved_count <= MACHINE_MAX_RESERVED);
 }
 
 #define PIECE 16u

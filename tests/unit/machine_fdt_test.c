@@ -47,9 +47,9 @@ static void the_machine_of_qemu_is_read(void **state)
 	assert_int_equal(m.plic_context[1], 3);
 	assert_int_equal(m.pack.base, 0x88000000);
 	assert_int_equal(m.pack.size, MIB(1));
-	assert_int_equal(boot.reserved_count, 1);
-	assert_int_equal(boot.reserved[0].base, 0x80000000);
-	assert_int_equal(boot.reserved[0].size, 0x40000);
+	assert_int_equal(m.reserved_count, 1);
+	assert_int_equal(m.reserved[0].base, 0x80000000);
+	assert_int_equal(m.reserved[0].size, 0x40000);
 	assert_string_equal(boot.bootargs, "fault=none");
 	assert_int_equal(boot.fdt_size, fdt_totalsize(tree));
 }
@@ -229,8 +229,8 @@ static void reservations_of_both_kinds_are_reported(void **state)
 	o.reserved[0] = 0x8f000000;
 	o.reserved[1] = 0x1000;
 	assert_int_equal(read_tree(&o), 0);
-	assert_int_equal(boot.reserved_count, 2);
-	assert_int_equal(boot.reserved[0].base, 0x8f000000);
+	assert_int_equal(m.reserved_count, 2);
+	assert_int_equal(m.reserved[0].base, 0x8f000000);
 }
 
 static void a_pack_outside_of_ram_is_refused(void **state)
