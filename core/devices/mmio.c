@@ -39,31 +39,34 @@ int mmio_access(struct vcpu *v, struct txn *t, gpa_t at, unsigned bytes, bool wr
 		void (*finish)(struct vcpu *v, struct txn *t, u64 value, void *cookie), void *cookie)
 {
 	const struct region *r = mmio_find(at.a);
+	const struct mmio_device *device;
 	struct vm *vm = v->vm;
 	unsigned unit;
-	u64 offset, staged;
+	u64 offset;
+	bool changed;
 	int error;
 
 	/* Aligned accesses cannot reach over the end of a unit. */
 	if (!r || (at.a & (bytes - 1)))
 		return -EFAULT;
+	device = r->device;
 	unit = (unsigned)((at.a - r->base) >> r->shift);
 	offset = (at.a - r->base) & ((1ull << r->shift) - 1);
 
 	lock_take(&vm->dev_lock);
 	if (write)
-		error = r->device->write(vm, unit, t, offset, bytes, *value);
+		error = device->write(vm, unit, t, offset, bytes, *value);
 	else
-		error = r->device->read(vm, unit, t, offset, bytes, value);
+		error = device->read(vm, unit, t, offset, bytes, value);
 	if (!error) {
-		staged = t->count;
+		changed = t->count != 0;
 		finish(v, t, *value, cookie);
 		txn_commit(t);
 		/* A device that changed nothing has changed no interrupt line either. */
-		if (staged)
+		if (changed)
 			plic_update(vm);
-		if (write && r->device->after)
-			r->device->after(vm, unit, t, offset, *value);
+		if (write && device->after)
+			device->after(vm, unit, t, offset, *value);
 	}
 	lock_release(&vm->dev_lock);
 	return error;
