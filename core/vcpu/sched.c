@@ -34,6 +34,11 @@ static u64 affinity(const struct vcpu *v)
 	return mask ? mask : harts;
 }
 
+static bool vm_runs(const struct vcpu *v)
+{
+	return estate_load(&v->vm->s->run_state) == VM_RUNNING;
+}
+
 static bool pending(const struct vcpu *v)
 {
 	return estate_load(&v->r->ipi) || estate_load(&v->r->irq);
@@ -108,7 +113,7 @@ static u64 look(struct vcpu *v)
 {
 	u64 state = estate_load(&v->r->state);
 
-	if (v->hart_plus_1 || v->queued || v->away || v->vm->s->run_state != VM_RUNNING)
+	if (v->hart_plus_1 || v->queued || v->away || !vm_runs(v))
 		return 0;
 	if (state == VCPU_WAITING && pending(v)) {
 		estate_store(&v->r->state, VCPU_RUNNABLE);
@@ -157,7 +162,7 @@ static void contention_over(unsigned hart)
 
 bool sched_keep(unsigned hart, const struct vcpu *v)
 {
-	if (__atomic_load_n(&v->removed, __ATOMIC_RELAXED) || estate_load(&v->r->state) != VCPU_RUNNABLE || v->vm->s->run_state != VM_RUNNING)
+	if (__atomic_load_n(&v->removed, __ATOMIC_RELAXED) || estate_load(&v->r->state) != VCPU_RUNNABLE || !vm_runs(v))
 		return false;
 	if (sched_contended(hart))
 		return arch_time() < v->slice_end;
@@ -175,7 +180,7 @@ void sched_put(struct vcpu *v, u64 wake_at)
 	/* vcpu_notify: who sends something stores it first and then looks whether the vCPU has a hart. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	mask = look(v);
-	if (!v->queued && estate_load(&v->r->state) == VCPU_WAITING && v->vm->s->run_state == VM_RUNNING) {
+	if (!v->queued && estate_load(&v->r->state) == VCPU_WAITING && vm_runs(v)) {
 		v->asleep = 1;
 		v->wake_at = wake_at;
 		v->next = sleepers;
