@@ -3,6 +3,8 @@
  * matter of linking. The few that must be inlined come from <arch/inline.h> of that folder:
  *
  *   void arch_relax(void)                 in a loop that waits for another hart
+ *   void arch_doze(void)                  gives way for some microseconds: where harts share a processor, as on an
+ *                                         emulator, the one that is waited for gets on
  *   void arch_store(u64 *word, u64 value) one store that nobody sees half of (GCC 12 makes an atomic swap of a relaxed
  *                                         __atomic_store_n)
  *   void arch_estate_point(void)          called before each store to the estate; tests end a life here

@@ -102,7 +102,7 @@ int virtio_mmio_reset(struct virtio_device *d, unsigned patience_ms)
 	while (get(d, REG_STATUS)) {
 		if (arch_time() > end)
 			return -EIO;
-		arch_relax();
+		arch_doze();
 	}
 	return 0;
 }

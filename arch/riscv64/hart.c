@@ -47,6 +47,18 @@ void arch_beat(void)
 		estate_store(&r->beat, r->beat + 1);
 }
 
+#define DOZE_US 5
+
+void arch_doze(void)
+{
+	u64 timer = csr_read(stimecmp);
+	u64 end = arch_time() + estate.machine.timebase * DOZE_US / 1000000;
+
+	csr_write(stimecmp, end < timer ? end : timer);
+	wfi();
+	csr_write(stimecmp, timer);
+}
+
 void arch_kick(unsigned n)
 {
 	struct hart *hart = &harts[n];

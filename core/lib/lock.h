@@ -11,6 +11,8 @@
 #include "abi/types.h"
 #include <arch/inline.h>
 
+#define LOCK_SPINS 512
+
 struct lock {
 	u32 next;
 	u32 serving;
@@ -20,8 +22,12 @@ static inline void lock_take(struct lock *l)
 {
 	u32 ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
 
-	while (__atomic_load_n(&l->serving, __ATOMIC_ACQUIRE) != ticket)
+	for (unsigned n = 1; __atomic_load_n(&l->serving, __ATOMIC_ACQUIRE) != ticket; n++) {
 		arch_relax();
+		/* No lock is held that long, unless its holder waits for this hart's processor. */
+		if (n % LOCK_SPINS == 0)
+			arch_doze();
+	}
 }
 
 /* Takes it if nobody has it and nobody waits. */

@@ -239,8 +239,7 @@ void sched_remove(struct vcpu *v)
 	while ((on = __atomic_load_n(&v->hart_plus_1, __ATOMIC_ACQUIRE)) != 0) {
 		arch_kick(on - 1);
 		arch_beat();
-		for (unsigned n = 0; n < 1000 && __atomic_load_n(&v->hart_plus_1, __ATOMIC_ACQUIRE); n++)
-			arch_relax();
+		arch_doze();
 	}
 	__atomic_store_n(&v->removed, 0, __ATOMIC_RELAXED);
 }

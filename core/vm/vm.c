@@ -158,7 +158,7 @@ static void operation_begin(void)
 	arch_vcpu_drop();
 	while (!lock_try(&operations)) {
 		arch_beat();
-		arch_relax();
+		arch_doze();
 	}
 }
 

@@ -12,6 +12,11 @@ static inline void arch_relax(void)
 	sched_yield();
 }
 
+static inline void arch_doze(void)
+{
+	sched_yield();
+}
+
 static inline void arch_store(u64 *word, u64 value)
 {
 	__atomic_store_n(word, value, __ATOMIC_RELAXED);

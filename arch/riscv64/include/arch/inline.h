@@ -10,6 +10,8 @@ static inline void arch_relax(void)
 	__asm__ volatile(".insn i 0x0f, 0, x0, x0, 0x010" ::: "memory");
 }
 
+void arch_doze(void);
+
 static inline void arch_store(u64 *word, u64 value)
 {
 	*(volatile u64 *)word = value;
