@@ -48,6 +48,18 @@ void arch_kick(unsigned hart)
 	kicks++;
 }
 
+/* Nobody else wants the processor. */
+void arch_doze(void)
+{
+}
+
+/* What ends a life tells where: here the log has it. */
+void life_ends_at(u64 pc, u64 value)
+{
+	(void)pc;
+	(void)value;
+}
+
 void arch_serial_write(const char *text, size_t bytes)
 {
 	serial_write(text, bytes);
