@@ -24,7 +24,8 @@
 /* How long a host may take to power off before QEMU is ended, ms. */
 #define POWEROFF_MS 5000
 /* VMs' states are asked for so often: events are sent once, and a life may end while it sends one. */
-#define PS_MS 2000
+#define PS_MS	    2000
+#define HELLO_EVERY 5
 /* Longest sleep of the loop: repetitions and gaps are looked at so often. */
 #define TICK_MS 100
 
@@ -49,7 +50,7 @@ static void ask_life(struct broker *b, u64 number)
  * A host that reports with a life that is not after the one we know has been reset, estate and all: its consoles begin
  * at offset 0 again.
  */
-static void note_host(struct broker *b, const struct ctl_host *host, bool is_report)
+static void note_host(struct broker *b, const struct ctl_host *host)
 {
 	struct ctl_host before = b->host;
 	bool was_up = b->is_up;
@@ -62,18 +63,21 @@ static void note_host(struct broker *b, const struct ctl_host *host, bool is_rep
 			b->view.up(b->view.arg, host);
 		return;
 	}
-	if (host->life == before.life && host->started == before.started)
+	if (host->life == before.life && host->started == before.started && host->now >= before.now)
 		return;
-	if (is_report && host->life <= before.life)
-		for (u32 i = 0; i < b->plan->vm_count; i++) {
-			console_log_restart(&b->consoles[i]);
-			b->acknowledged[i] = 0;
-		}
 	link_heir(b);
 	/* The heir takes for told what state it finds its VMs in. */
 	b->ps_due = b->now;
-	if (host->life > 1)
+	if (host->life > before.life) {
 		ask_life(b, host->life - 1);
+		return;
+	}
+	for (u32 i = 0; i < b->plan->vm_count; i++) {
+		console_log_restart(&b->consoles[i]);
+		b->acknowledged[i] = 0;
+	}
+	if (b->view.life)
+		b->view.life(b->view.arg, host, NULL);
 }
 
 static void note_vm(struct broker *b, const struct ctl_vm *vm)
@@ -134,7 +138,7 @@ void broker_frame(struct broker *b, const struct ctl_header *header, const u8 *p
 		memcpy(&host, payload, header->length < sizeof(host) ? header->length : sizeof(host));
 		if (header->type == CTL_EVENT_LIFE)
 			clients_event(b, &copy, payload, header->length);
-		note_host(b, &host, header->type == CTL_EVENT_LIFE);
+		note_host(b, &host);
 		break;
 	case CTL_PS | CTL_REPLY:
 		for (size_t at = 0; at + sizeof(vm) <= header->length; at += sizeof(vm)) {
@@ -266,6 +270,9 @@ static void look_at_clock(struct broker *b)
 	if (b->is_up && b->now >= b->ps_due && !b->is_ending && !link_has_own(&b->link)) {
 		b->ps_due = b->now + PS_MS;
 		ask_vms(b, 0);
+		/* And of the life, now and then. */
+		if (++b->looks % HELLO_EVERY == 0)
+			ask(b, CTL_HELLO, NULL, 0);
 	}
 	for (u32 i = 0; i < b->plan->vm_count; i++)
 		console_log_tick(&b->consoles[i], b->now);

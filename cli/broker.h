@@ -30,7 +30,7 @@ struct broker_view {
 	void (*up)(void *arg, const struct ctl_host *host);
 	/* A VM has changed its state. */
 	void (*vm)(void *arg, const struct ctl_vm *vm);
-	/* Another life goes on; `dead` is the record of the last one. */
+	/* Another life goes on; `dead` is the record of the last one, NULL if the machine has been reset. */
 	void (*life)(void *arg, const struct ctl_host *host, const struct ctl_life *dead);
 	void *arg;
 };
@@ -133,6 +133,7 @@ struct broker {
 	bool had_client;
 	struct ctl_host host;
 	struct ctl_vm vms[MAX_VMS]; /* last known state; name "" if none */
+	u64 looks;		    /* at all VMs */
 	u64 ps_due;		    /* ms: the next look at all VMs; an event may have been lost */
 	u64 up_deadline;	    /* ms, 0: none */
 	bool is_ending;		    /* we want the end */

@@ -193,7 +193,8 @@ const struct command commands[] = {
 		.summary = "make the hypervisor crash",
 		.text = "Ends the hypervisor's life, to see its guests go on. KIND is panic, trap (a load from an address that "
 			"is not mapped), hang (spin with interrupts off, until the watchdog finds it), wild-write (a store "
-			"through a wild pointer) or stack (endless recursion). Waits for the heir and prints the pauses.",
+			"through a wild pointer) or stack (endless recursion). Waits for the heir and prints the pauses; says so if "
+			"the machine has been reset instead.",
 		.examples = "outlive crash inject trap",
 		.run = crash_inject_command,
 	},

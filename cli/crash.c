@@ -110,7 +110,7 @@ static void print_point(const char *name, u64 at, u64 fault, u64 timebase)
 
 static void print_life(const struct ctl_life *l, u64 timebase)
 {
-	printf("life %llu, slot at 0x%llx, begun on hart %llu\n", (unsigned long long)l->number,
+	printf("life %llu, slot %llu, begun on hart %llu\n", (unsigned long long)l->number,
 	       (unsigned long long)l->slot, (unsigned long long)l->boot_hart);
 	print_point("started", l->t_start, 0, timebase);
 	if (l->cause == LIFE_RUNNING) {
@@ -167,8 +167,8 @@ int crash_show_command(const struct options *o)
 
 /* ---- inject ---- */
 
-/* Waits until a life after `before` has reported for duty. */
-static int await_heir(struct client *c, u64 before, u64 end)
+/* Waits until another life has reported for duty than that of *host, which is brought up to date. */
+static int await_heir(struct client *c, struct ctl_host *host, u64 end)
 {
 	for (;;) {
 		struct client_reply reply;
@@ -178,8 +178,10 @@ static int await_heir(struct client *c, u64 before, u64 end)
 		if (code)
 			return code;
 		memcpy(&info, reply.payload, sizeof(info));
-		if (info.host.life != before)
+		if (info.host.life != host->life || info.host.started != host->started) {
+			*host = info.host;
 			return EXIT_CODE_OK;
+		}
 		if (clock_ms() >= end) {
 			message_error(
 				"no heir has reported; the hypervisor may have survived, or the host be lost");
@@ -209,27 +211,38 @@ static int dead_life(struct client *c, u64 number, struct ctl_life *life)
 	return EXIT_CODE_OK;
 }
 
+static void report_reset(bool json)
+{
+	if (json)
+		json_out(json_pack("{s:b}", "reset", 1), false);
+	else
+		printf("no heir: the machine has been reset, and its VMs start again\n");
+}
+
 static int inject(struct client *c, u32 kind, u64 end, const struct options *o)
 {
 	struct ctl_life life = { 0 };
 	struct client_reply reply;
 	struct ctl_host host;
 	int code = client_host(c, &host);
+	u64 victim = host.life;
 
 	if (!code)
 		code = client_do(c, CTL_CRASH, 0, &kind, sizeof(kind), &reply, "crash");
 	if (!code)
-		code = await_heir(c, host.life, end);
+		code = await_heir(c, &host, end);
+	if (!code && host.life <= victim) {
+		report_reset(o->json);
+		return EXIT_CODE_OK;
+	}
 	if (!code)
-		code = dead_life(c, host.life, &life);
+		code = dead_life(c, victim, &life);
 	if (code)
 		return code;
 	if (o->json)
 		json_out(json_of_life(&life, host.timebase), false);
-	else if (life.number)
-		print_life(&life, host.timebase);
 	else
-		message_note("the machine has been reset");
+		print_life(&life, host.timebase);
 	return EXIT_CODE_OK;
 }
 

@@ -104,7 +104,7 @@ json_t *json_of_life(const struct ctl_life *life, u64 timebase)
 
 	json_object_set_new(o, "life", json_number(life->number));
 	json_object_set_new(o, "cause", json_string(name_of_life_cause(life->cause)));
-	json_object_set_new(o, "slot_address", json_number(life->slot));
+	json_object_set_new(o, "slot", json_number(life->slot));
 	json_object_set_new(o, "boot_hart", json_number(life->boot_hart));
 	json_object_set_new(o, "started_seconds", json_real(seconds(life->t_start, timebase)));
 	if (!life->cause)

@@ -23,8 +23,8 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_QEMU] = { "qemu", NULL, "PROGRAM", OPTION_KIND_TEXT, AT(qemu),
 			  "The QEMU to use; qemu-system-riscv64 of the PATH otherwise." },
 	[OPTION_FIRMWARE] = { "firmware", NULL, "WHICH", OPTION_KIND_TEXT, AT(firmware),
-			      "warden (the default), or stock: QEMU's own OpenSBI. With stock only panics of the hypervisor "
-			      "are recovered." },
+			      "warden (the default), or stock: QEMU's own OpenSBI, with which no crash of the hypervisor is "
+			      "recovered: the machine is reset, or halts." },
 	[OPTION_ICOUNT] = { "icount", NULL, NULL, OPTION_KIND_FLAG, AT(icount),
 			    "Time is counted in instructions, one a nanosecond: runs can be compared, harts take turns." },
 	[OPTION_TIMEOUT] = { "timeout", "t", "SECONDS", OPTION_KIND_SECONDS, AT(timeout),

@@ -52,7 +52,11 @@ static void show_life(void *arg, const struct ctl_host *host, const struct ctl_l
 {
 	const struct run_view *v = arg;
 
-	if (v->json)
+	if (!dead && v->json)
+		json_out(json_pack("{s:s,s:o}", "event", "reset", "host", json_of_host(host)), true);
+	else if (!dead)
+		message_note("the machine has been reset: VMs start again");
+	else if (v->json)
 		json_out(json_pack("{s:s,s:o,s:o}", "event", "life", "host", json_of_host(host), "dead",
 				   json_of_life(dead, host->timebase)),
 			 true);

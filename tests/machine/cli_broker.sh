@@ -149,6 +149,15 @@ contains out "[outlive: 100 bytes of output lost]"
 contains out "one says hello"
 down
 
+echo "--- a machine that is reset"
+up resets
+expect 0 "$outlive" crash inject panic
+contains out "has been reset"
+echo "after the reset" | timeout 10 "$outlive" console one --until reset --timeout 5 >out || fail "console after a reset"
+expect 0 "$outlive" console one --backlog --timeout 0
+[[ $(grep -c "one says hello" out) == 2 ]] || fail "output after a reset"
+down
+
 echo "--- a guest that prints frames"
 up forge,torn
 expect 0 "$outlive" console two --backlog --until "two says hello" --timeout 5

@@ -13,6 +13,7 @@
  *   flood      each VM prints 200000 bytes at the beginning
  *   stubborn   does not power off
  *   greedless  takes one byte of input at a time
+ *   resets     a crash resets the machine
  *   forge      a console prints what looks like a frame
  */
 #include "abi/control.h"
@@ -219,6 +220,22 @@ static void crash(u32 kind)
 	}
 }
 
+static void begin_consoles(void);
+
+/* All begins again: the estate is gone. */
+static void reset(void)
+{
+	send_torn();
+	life = 1;
+	life_started = now();
+	memset(history, 0, sizeof(history));
+	history[1] = (struct ctl_life){ .number = 1, .t_start = life_started };
+	for (u32 i = 0; i < vm_count; i++)
+		vms[i].info.console_head = vms[i].sent = vms[i].acknowledged = 0;
+	report_life();
+	begin_consoles();
+}
+
 static void echo(struct fake_vm *vm, const u8 *bytes, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -374,7 +391,10 @@ static void request(const struct ctl_header *header, const u8 *payload)
 		length = reply_vcpus((u32)value, bytes);
 		break;
 	case CTL_CRASH:
-		crash((u32)value);
+		if (fault("resets"))
+			reset();
+		else
+			crash((u32)value);
 		return;
 	case CTL_CONSOLE_INPUT:
 		if (vm->info.run_state != VM_RUNNING) {
