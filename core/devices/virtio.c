@@ -499,7 +499,7 @@ bool virtio_valid(const struct vm *vm, unsigned slot)
 		const struct vqueue_state *q = &s->queue[n];
 		u64 ready = estate_load(&q->ready);
 
-		if (ready > (n < d->kind->queues) || estate_load(&q->done) > 0xffff)
+		if (ready > 1 || (ready && n >= d->kind->queues) || estate_load(&q->done) > 0xffff)
 			return false;
 		if (ready && !vring_valid(vm, q))
 			return false;

@@ -284,9 +284,10 @@ static inline void driver_kick(const struct driver_queue *q)
 	driver_out(q->vm, q->slot, 0x50, q->number);
 }
 
-/* Takes the next used element: true and what it says, or false. */
+/* Takes the next used element: true and what it says, or false and nonsense. */
 static inline bool driver_take(struct driver_queue *q, u32 *head, u32 *bytes)
 {
+	*head = *bytes = ~0u;
 	if (q->used == driver_used_idx(q))
 		return false;
 	*head = driver_used(q, q->used)[0];

@@ -163,7 +163,7 @@ static void it_receives_in_order(void **state)
 	assert_int_equal(in(IIR), 0xcc);
 	assert_int_equal(type("defghijklmnop"), 13);
 	assert_int_equal(in(IIR), 0xc4);
-	for (char c = 'a'; c <= 'p'; c++) {
+	for (int c = 'a'; c <= 'p'; c++) {
 		assert_true(line());
 		assert_int_equal(in(DATA), c);
 	}

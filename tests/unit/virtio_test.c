@@ -223,14 +223,15 @@ static void interrupts_can_be_declined(void **state)
 {
 	struct driver_queue q = rng_start();
 	const struct driver_desc buffer = { .at = DATA, .bytes = 8, .flags = DRIVER_WRITE };
+	u16 *avail = driver_avail(&q);
 
 	(void)state;
-	driver_avail(&q)[0] = 1;
+	avail[0] = 1;
 	driver_add(&q, &buffer, 1);
 	driver_kick(&q);
 	assert_int_equal(driver_used_idx(&q), 1);
 	assert_false(line(RNG));
-	driver_avail(&q)[0] = 0;
+	avail[0] = 0;
 	driver_add(&q, &buffer, 1);
 	driver_kick(&q);
 	assert_true(line(RNG));
