@@ -25,8 +25,11 @@
 #define ENTRY_EMPTY  0ull
 #define ENTRY_FROZEN (~ENTRY_V)
 
-#define TABLE_ENTRIES 512u
-#define LEVEL_BITS    9u
+/* The model of interleavings has smaller tables, so that its harts meet more often. */
+#ifndef LEVEL_BITS
+#define LEVEL_BITS 9u
+#endif
+#define TABLE_ENTRIES (1u << LEVEL_BITS)
 
 _Static_assert((GSTAGE_READ << 1) == ENTRY_R && (GSTAGE_WRITE << 1) == ENTRY_W &&
 		       (GSTAGE_EXEC << 1) == ENTRY_X,

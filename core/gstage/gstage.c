@@ -52,7 +52,7 @@ void gstage_destroy(struct gstage *g)
 		return;
 	free_below(g->root, 1u << g->format->root_bits);
 	for (unsigned i = 0; i < 1u << ROOT_ORDER; i++)
-		page_free(g->root + i * TABLE_ENTRIES);
+		page_free(g->root + i * (PAGE_SIZE / sizeof(u64)));
 	*g = (struct gstage){ 0 };
 }
 

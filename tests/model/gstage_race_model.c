@@ -18,6 +18,7 @@
 #include <arch/inline.h>
 
 static void race_point(const void *at);
+static void race_point_before_swap(const void *at);
 static void race_wait(void);
 static void *race_page_alloc(void);
 static void race_page_free(void *page);
@@ -31,7 +32,8 @@ static void race_page_free(void *page);
 #define __atomic_fetch_or(p, v, o)   (race_point(p), __atomic_fetch_or(p, v, o))
 #define __atomic_add_fetch(p, v, o)  (race_point(p), __atomic_add_fetch(p, v, o))
 #define __atomic_compare_exchange_n(p, e, v, w, s, f) \
-	(race_point(p), __atomic_compare_exchange_n(p, e, v, w, s, f))
+	(race_point_before_swap(p), __atomic_compare_exchange_n(p, e, v, w, s, f))
+#define LEVEL_BITS 2u
 #define arch_relax race_wait
 #define page_alloc race_page_alloc
 #define page_free  race_page_free
@@ -42,7 +44,9 @@ static void race_page_free(void *page);
 #include "core/gstage/shape.c"
 #include "core/gstage/walk.c"
 
-#define STORM_ROUNDS 400
+#define STORM_ROUNDS	 1000
+#define STORM_PAGES	 TABLE_ENTRIES
+#define STORM_WHOLE_ZAPS 3
 
 typedef unsigned storm_lock_t;
 
@@ -139,14 +143,26 @@ static u8 *freed_mark(const void *at)
 	return offset < LAYOUT_SLOT_SIZE ? &freed[offset / PAGE_SIZE] : NULL;
 }
 
+/* Freed pages wait here before they are used again, so that a late visitor is noticed. */
+#define QUARANTINE 1024
+
+static struct {
+	void *page[QUARANTINE];
+	u64 in, out;
+} quarantine;
+
+static void release_oldest(void)
+{
+	void *page = quarantine.page[quarantine.out++ % QUARANTINE];
+
+	*freed_mark(page) = 0;
+	page_free(page);
+}
+
 static void *race_page_alloc(void)
 {
-	void *page = page_alloc();
-
 	race_point(NULL);
-	if (page)
-		*freed_mark(page) = 0;
-	return page;
+	return page_alloc();
 }
 
 static void race_page_free(void *page)
@@ -154,28 +170,48 @@ static void race_page_free(void *page)
 	race_point(NULL);
 	check(!*freed_mark(page), "a table is freed twice");
 	*freed_mark(page) = 1;
-	page_free(page);
+	if (quarantine.in - quarantine.out == QUARANTINE)
+		release_oldest();
+	quarantine.page[quarantine.in++ % QUARANTINE] = page;
 }
 
 /* ---- Points ---- */
 
-static void race_point(const void *at)
+/* One in `odds` times somebody else goes on; of those, now and then for long: until what we look at is something else. */
+static void maybe_leave(unsigned odds)
 {
-	const u8 *mark;
-
-	if (running == HARTS)
-		return;
 	steps++;
-	if (next_random(&race_seed, 6) == 0) {
-		/* Now and then for long: until others have freed and used again what this one is looking at. */
-		if (next_random(&race_seed, 32) == 0)
-			coroutine[running].held_until =
-				steps + next_random(&race_seed, 1ull << next_random(&race_seed, 16));
-		leave();
-	}
-	mark = freed_mark(at);
+	if (next_random(&race_seed, odds))
+		return;
+	if (next_random(&race_seed, 16) == 0)
+		coroutine[running].held_until =
+			steps + next_random(&race_seed, 1ull << next_random(&race_seed, 16));
+	leave();
+}
+
+static void check_not_freed(const void *at)
+{
+	const u8 *mark = freed_mark(at);
+
 	if (mark && *mark)
 		host_fail("a table is used after it was freed");
+}
+
+static void race_point(const void *at)
+{
+	if (running == HARTS)
+		return;
+	maybe_leave(8);
+	check_not_freed(at);
+}
+
+/* What a swap expects has been read before: here it matters most that somebody changes it. */
+static void race_point_before_swap(const void *at)
+{
+	if (running == HARTS)
+		return;
+	maybe_leave(2);
+	check_not_freed(at);
 }
 
 static void race_wait(void)
@@ -188,19 +224,22 @@ static void race_wait(void)
 
 static void interleavings(void **state)
 {
-	unsigned runs = getenv("GSTAGE_RUNS") ? (unsigned)atoi(getenv("GSTAGE_RUNS")) : 40;
+	unsigned runs = getenv("GSTAGE_RUNS") ? (unsigned)atoi(getenv("GSTAGE_RUNS")) : 100;
 	u64 first = getenv("GSTAGE_SEED") ? strtoull(getenv("GSTAGE_SEED"), NULL, 0) : 1;
 
 	(void)state;
 	for (u64 run = first; run < first + runs; run++) {
 		char banner[64];
 
-		storm_begin();
+		storm_begin(run);
 		(void)snprintf(banner, sizeof(banner), "\rseed %lu ", run);
 		(void)fputs(banner, stderr);
 		race_seed = run * 0x9e3779b97f4a7c15;
 		run_all();
 		storm_end();
+		while (quarantine.out < quarantine.in)
+			release_oldest();
+		check(pages_free() == pages_before + 4, "pages are lost");
 	}
 }
 

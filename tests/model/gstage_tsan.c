@@ -6,7 +6,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define STORM_ROUNDS 30000
+#define STORM_ROUNDS	 30000
+#define STORM_PAGES	 5
+#define STORM_WHOLE_ZAPS 20
 
 typedef pthread_mutex_t storm_lock_t;
 
@@ -33,7 +35,7 @@ static void storm(void **state)
 	pthread_t threads[HARTS];
 
 	(void)state;
-	storm_begin();
+	storm_begin(1);
 	for (unsigned h = 0; h < HARTS; h++)
 		pthread_mutex_init(&tlb[h].lock, NULL);
 	for (u64 h = 0; h < HARTS; h++)
@@ -42,6 +44,8 @@ static void storm(void **state)
 		pthread_join(threads[h], NULL);
 	assert_true(g.generation > STORM_ROUNDS / 4);
 	storm_end();
+	/* With the root's. */
+	assert_int_equal(pages_free(), pages_before + 4);
 }
 
 int main(void)
