@@ -81,7 +81,7 @@ EXITS_RENAMED := time beat kick gstage_fence
 define exits_flavour
 EXITS_OBJECTS_$(1) := $$(EXITS_C:%.c=$$(BUILD)/host/$(1)/%.o)
 $$(EXITS_OBJECTS_$(1)) $$(EXITS_TESTS_$(1):%.c=$$(BUILD)/host/$(1)/%.o): HOST_FIRST = -Itests/exits/include
-$$(BUILD)/host/$(1)/arch/riscv64/hart.o: HOST_RENAME = $$(foreach name,$$(EXITS_RENAMED),-Darch_$$(name)=hart_$$(name))
+$$(BUILD)/host/$(1)/arch/riscv64/hart.o: HOST_RENAME = -DEXITS_RENAMED $$(foreach name,$$(EXITS_RENAMED),-Darch_$$(name)=hart_$$(name))
 $$(EXITS_TESTS_$(1):%.c=$$(BUILD)/%): $$(EXITS_OBJECTS_$(1))
 -include $$(EXITS_OBJECTS_$(1):.o=.d)
 endef
