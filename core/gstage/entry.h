@@ -22,6 +22,9 @@
 #define ENTRY_PPN_SHIFT 10
 #define ENTRY_PPN_MASK	((1ull << 44) - 1)
 
+#define PAGE_SHIFT 12u
+_Static_assert(PAGE_SIZE == 1ull << PAGE_SHIFT, "a page");
+
 #define ENTRY_EMPTY  0ull
 #define ENTRY_FROZEN (~ENTRY_V)
 
@@ -35,10 +38,22 @@ _Static_assert((GSTAGE_READ << 1) == ENTRY_R && (GSTAGE_WRITE << 1) == ENTRY_W &
 		       (GSTAGE_EXEC << 1) == ENTRY_X,
 	       "rights are the entry's bits, one lower");
 
+/* Bits of an address below those that select an entry of level `level`. */
+static inline unsigned level_shift(unsigned level)
+{
+	return PAGE_SHIFT + LEVEL_BITS * level;
+}
+
 /* Bytes that an entry of level `level` covers. */
 static inline u64 level_size(unsigned level)
 {
-	return PAGE_SIZE << (LEVEL_BITS * level);
+	return 1ull << level_shift(level);
+}
+
+/* What of an address lies below such an entry. */
+static inline u64 level_offset(u64 at, unsigned level)
+{
+	return at & (level_size(level) - 1);
 }
 
 static inline bool entry_frozen(u64 e)

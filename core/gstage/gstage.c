@@ -73,7 +73,7 @@ static int map_over_leaf(struct gstage *g, struct want *w, const struct place *p
 	unsigned missing = w->rights & ~entry_rights(p->value);
 	int error;
 
-	if (entry_address(p->value) + w->at % level_size(p->level) != w->host)
+	if (entry_address(p->value) + level_offset(w->at, p->level) != w->host)
 		return -EEXIST;
 	if (missing & GSTAGE_WRITE)
 		w->level = 0;
@@ -105,13 +105,13 @@ int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned 
 {
 	struct want w = {
 		.at = at.a,
-		.host = host.a + at.a % level_size(level),
+		.host = host.a + level_offset(at.a, level),
 		.level = level,
 		.rights = rights & GSTAGE_WRITE ? rights | GSTAGE_READ : rights,
 	};
 	int result;
 
-	ASSERT(level <= gstage_top(g) && host.a % level_size(level) == 0 && (rights & GSTAGE_ALL));
+	ASSERT(level <= gstage_top(g) && level_offset(host.a, level) == 0 && (rights & GSTAGE_ALL));
 	if (at.a >= gstage_limit(g))
 		return -EFAULT;
 	gstage_enter();
@@ -143,7 +143,7 @@ struct gstage_leaf gstage_lookup(const struct gstage *g, gpa_t at)
 	if (!entry_leaf(p.value))
 		return (struct gstage_leaf){ 0 };
 	return (struct gstage_leaf){
-		.host = HPA(entry_address(p.value) + at.a % level_size(p.level)),
+		.host = HPA(entry_address(p.value) + level_offset(at.a, p.level)),
 		.rights = entry_rights(p.value),
 		.level = p.level,
 	};

@@ -35,7 +35,7 @@ static u64 common_leaf(const u64 *table, unsigned level)
 	u64 step = level_size(level - 1) / PAGE_SIZE << ENTRY_PPN_SHIFT;
 	u64 first = entry_load(&table[0]);
 
-	if (!entry_leaf(first) || entry_address(first) % level_size(level))
+	if (!entry_leaf(first) || level_offset(entry_address(first), level))
 		return 0;
 	for (unsigned i = 1; i < TABLE_ENTRIES; i++) {
 		if (entry_load(&table[i]) != first + i * step)

@@ -4,31 +4,26 @@
 #include "core/lib/errno.h"
 #include "core/memory/pages.h"
 
-static unsigned index_at(const struct gstage *g, u64 at, unsigned level)
-{
-	u64 entries = level == gstage_top(g) ? 1ull << g->format->root_bits : TABLE_ENTRIES;
-
-	return (unsigned)(at / level_size(level) & (entries - 1));
-}
-
 struct place gstage_walk(const struct gstage *g, u64 at, unsigned down_to)
 {
-	struct place p = { .level = gstage_top(g) };
-	u64 *table = g->root;
+	/* The root has more entries, but addresses below the limit have no bits beyond them. */
+	const unsigned top = gstage_top(g);
+	u64 *slot = &g->root[at >> level_shift(top)];
+	unsigned level = top;
 
 	for (;;) {
-		p.slot = &table[index_at(g, at, p.level)];
-		p.value = entry_load(p.slot);
-		if (__builtin_expect(entry_frozen(p.value), 0)) {
+		u64 value = entry_load(slot);
+
+		if (__builtin_expect(entry_frozen(value), 0)) {
 			/* Perhaps for ever, if the table has been unlinked: from the root again. */
 			arch_relax();
-			table = g->root;
-			p.level = gstage_top(g);
-		} else if (p.level == down_to || !entry_table(p.value)) {
-			return p;
+			level = top;
+			slot = &g->root[at >> level_shift(top)];
+		} else if (level == down_to || !entry_table(value)) {
+			return (struct place){ .slot = slot, .value = value, .level = level };
 		} else {
-			table = entry_to_table(p.value);
-			p.level--;
+			level--;
+			slot = &entry_to_table(value)[at >> level_shift(level) & (TABLE_ENTRIES - 1)];
 		}
 	}
 }
