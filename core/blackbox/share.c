@@ -1,0 +1,113 @@
+/* See share.h. */
+#include "core/blackbox/share.h"
+#include "core/lib/string.h"
+
+#define NANOSECONDS 1000000000ull
+
+/* More than this many bytes a second or at once is as good as no bound, and keeps the products below 2^64. */
+#define BYTES_MAX (1ull << 30)
+
+void share_open(struct share *s, const char *name, u64 total_rate, u64 total_burst, u32 weight, u32 weights,
+		u64 now)
+{
+	u64 rate = total_rate < BYTES_MAX ? total_rate : BYTES_MAX;
+	u64 burst = total_burst < BYTES_MAX ? total_burst : BYTES_MAX;
+
+	*s = (struct share){ .name = name, .then = now };
+	weights = weights > weight ? weights : weight;
+	if (weights) {
+		s->rate = rate * weight / weights;
+		s->burst = burst * weight / weights;
+	}
+	s->burst = s->burst > SHARE_LINE_MAX ? s->burst : SHARE_LINE_MAX;
+	s->tokens = s->rate ? s->burst * NANOSECONDS : 0;
+}
+
+static void refill(struct share *s, u64 now)
+{
+	u64 full = s->burst * NANOSECONDS;
+	u64 passed = now > s->then ? now - s->then : 0;
+
+	s->then = now > s->then ? now : s->then;
+	if (!s->rate)
+		return;
+	if (passed >= (full - s->tokens) / s->rate)
+		s->tokens = full;
+	else
+		s->tokens += passed * s->rate;
+}
+
+/* Appends a line if there are tokens and room for it. */
+static bool pass(struct share *s, struct ring *ring, const char *line, u32 bytes)
+{
+	u64 price = bytes * NANOSECONDS;
+
+	if (s->tokens < price || ring_append(ring, line, bytes))
+		return false;
+	s->tokens -= price;
+	return true;
+}
+
+/* The report takes its tokens like any line, but goes before the lines that come after the gap. */
+static bool report(struct share *s, struct ring *ring)
+{
+	char line[SHARE_LINE_MAX];
+	u32 bytes;
+
+	if (!s->dropped)
+		return true;
+	bytes = (u32)format(line, sizeof(line), "%.*s: [%lu lines dropped]\n", (int)SHARE_NAME_MAX, s->name,
+			    (unsigned long)s->dropped);
+	if (!pass(s, ring, line, bytes))
+		return false;
+	s->dropped = 0;
+	return true;
+}
+
+static void end_line(struct share *s, struct ring *ring)
+{
+	u32 bytes = s->line_bytes;
+
+	s->line[bytes++] = '\n';
+	s->line_bytes = 0;
+	if (report(s, ring) && pass(s, ring, s->line, bytes))
+		return;
+	s->dropped++;
+	s->dropped_ever++;
+}
+
+static void begin_line(struct share *s)
+{
+	s->line_bytes = (u32)format(s->line, sizeof(s->line), "%.*s: ", (int)SHARE_NAME_MAX, s->name);
+}
+
+static void put(struct share *s, struct ring *ring, u8 c)
+{
+	if (c == '\r')
+		return;
+	if (c == '\n') {
+		if (s->line_bytes)
+			end_line(s, ring);
+		return;
+	}
+	if (!s->line_bytes)
+		begin_line(s);
+	if ((c < ' ' && c != '\t') || c == 0x7f)
+		c = '.';
+	s->line[s->line_bytes++] = (char)c;
+	if (s->line_bytes == SHARE_LINE_MAX - 1)
+		end_line(s, ring);
+}
+
+void share_write(struct share *s, struct ring *ring, const void *bytes, u32 count, u64 now)
+{
+	refill(s, now);
+	for (u32 i = 0; i < count; i++)
+		put(s, ring, ((const u8 *)bytes)[i]);
+}
+
+void share_report(struct share *s, struct ring *ring, u64 now)
+{
+	refill(s, now);
+	report(s, ring);
+}

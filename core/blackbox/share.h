@@ -1,0 +1,46 @@
+/*
+ * What guests write to the black box: lines with the VM's name in front, each VM within its share.
+ *
+ * A VM has a token bucket of bytes. Its rate is its part of the rate that the host file allows to all of them together,
+ * so that one VM that floods pushes out others' lines no faster than its share; what exceeds it is dropped, counted, and
+ * reported by a line once there is room again.
+ */
+#ifndef CORE_BLACKBOX_SHARE_H
+#define CORE_BLACKBOX_SHARE_H
+
+#include "core/blackbox/ring.h"
+
+/* Longest line with name, its newline included; a longer one is cut into several. */
+#define SHARE_LINE_MAX 512u
+#define SHARE_NAME_MAX 64u
+
+struct share {
+	const char *name; /* the VM's; kept by the caller, below SHARE_NAME_MAX bytes */
+	u64 rate;	  /* bytes a second; 0: nothing passes */
+	u64 burst;	  /* bytes that may come at once after a rest; at least SHARE_LINE_MAX */
+	u64 tokens;	  /* in billionths of a byte */
+	u64 then;	  /* nanoseconds, when tokens were counted last */
+	u64 dropped;	  /* lines since the last report */
+	u64 dropped_ever;
+	u32 line_bytes; /* of a line whose end has not come */
+	char line[SHARE_LINE_MAX];
+};
+
+/*
+ * Gives a VM its part of `total_rate` bytes a second and of `total_burst`: `weight` of `weights`. The bucket is full.
+ * `now` is nanoseconds of any clock that does not go back.
+ */
+void share_open(struct share *s, const char *name, u64 total_rate, u64 total_burst, u32 weight, u32 weights,
+		u64 now);
+
+/*
+ * Takes bytes as the guest writes them, in any pieces; control characters become '.'. Lines that are complete and within
+ * the share are appended to the ring. Never waits, never fails: what does not fit is counted. The caller holds what
+ * protects the ring.
+ */
+void share_write(struct share *s, struct ring *ring, const void *bytes, u32 count, u64 now);
+
+/* Reports what was dropped, if the share and the ring allow it now. From time to time, and when the VM stops. */
+void share_report(struct share *s, struct ring *ring, u64 now);
+
+#endif
