@@ -57,7 +57,7 @@ static void image_save(void)
 {
 	if (image)
 		return;
-	image_size = (size_t)((u8 *)_end - (u8 *)__data_start);
+	image_size = (uintptr_t)_end - (uintptr_t)__data_start;
 	image = mmap(NULL, image_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (image == MAP_FAILED)
 		host_fail("no memory for the image");
@@ -67,7 +67,8 @@ static void image_save(void)
 void host_next_life(void)
 {
 	u8 *data = (u8 *)__data_start;
-	size_t kept = (size_t)(__start_host_keep - data), behind = (size_t)(__stop_host_keep - data);
+	size_t kept = (uintptr_t)__start_host_keep - (uintptr_t)data;
+	size_t behind = (uintptr_t)__stop_host_keep - (uintptr_t)data;
 
 	image_copy(data, image, kept);
 	image_copy(data + behind, image + behind, image_size - behind);

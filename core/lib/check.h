@@ -11,10 +11,10 @@
 /* Ends this life with the text. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-#define ASSERT(c)                                                                                                      \
-	do {                                                                                                           \
-		if (__builtin_expect(!(c), 0))                                                                         \
-			panic("assertion failed: %s (%s:%d)", #c, __FILE__, __LINE__);                                 \
+#define ASSERT(c)                                                                      \
+	do {                                                                           \
+		if (__builtin_expect(!(c), 0))                                         \
+			panic("assertion failed: %s (%s:%d)", #c, __FILE__, __LINE__); \
 	} while (0)
 
 /* True if [at, at + bytes) lies inside [from, from + size), without overflow anywhere. */

@@ -37,7 +37,8 @@ static inline bool lock_try(struct lock *l)
 	u32 serving = __atomic_load_n(&l->serving, __ATOMIC_ACQUIRE);
 	u32 ticket = serving;
 
-	return __atomic_compare_exchange_n(&l->next, &ticket, serving + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&l->next, &ticket, serving + 1, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
 }
 
 static inline void lock_release(struct lock *l)

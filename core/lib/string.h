@@ -23,6 +23,7 @@ char *strrchr(const char *s, int c);
  * know comes out as it stands, and ends the formatting: the arguments behind it cannot be told apart any more.
  */
 size_t format(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-size_t format_list(char *to, size_t size, const char *format, va_list list) __attribute__((format(printf, 3, 0)));
+size_t format_list(char *to, size_t size, const char *format, va_list list)
+	__attribute__((format(printf, 3, 0)));
 
 #endif

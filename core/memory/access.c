@@ -63,7 +63,8 @@ bool backing_giant(const struct vm *vm, gpa_t at, hpa_t *host)
 	const u64 *touched = &vm->s->touched[(start.a - GUEST_RAM_BASE) / BLOCK_SIZE / 64];
 	u64 run;
 
-	_Static_assert(GUEST_RAM_BASE % GIB(1) == 0 && GIB(1) / BLOCK_SIZE % 64 == 0, "whole words of blocks");
+	_Static_assert(GUEST_RAM_BASE % GIB(1) == 0 && GIB(1) / BLOCK_SIZE % 64 == 0,
+		       "whole words of blocks");
 	if (backing_lookup(vm, start, host, &run) || run < GIB(1) || host->a % GIB(1))
 		return false;
 	for (unsigned word = 0; word < GIB(1) / BLOCK_SIZE / 64; word++) {

@@ -45,7 +45,8 @@ static struct machine_range reserved(unsigned n)
 		return blocks_around(m->pack.base, m->pack.size);
 	r = &m->reserved[n - 2];
 	/* What lies inside the first two is not counted twice: the firmware keeps itself from us, too. */
-	if (n - 2 >= m->reserved_count || range_inside(r->base, r->size, ours, LAYOUT_ESTATE_OFFSET + estate.size) ||
+	if (n - 2 >= m->reserved_count ||
+	    range_inside(r->base, r->size, ours, LAYOUT_ESTATE_OFFSET + estate.size) ||
 	    range_inside(r->base, r->size, m->pack.base, m->pack.size))
 		return (struct machine_range){ 0 };
 	return blocks_around(r->base, r->size);

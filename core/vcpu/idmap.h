@@ -18,7 +18,7 @@ struct vcpu;
  * Leaves are allocated as ids are set.
  */
 #define IDMAP_LEAF_IDS 512
-#define IDMAP_LEAVES (MAX_VCPU_ID / IDMAP_LEAF_IDS)
+#define IDMAP_LEAVES   (MAX_VCPU_ID / IDMAP_LEAF_IDS)
 
 struct idmap {
 	struct lock lock; /* set and drop; lookup takes none */

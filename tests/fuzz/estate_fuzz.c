@@ -178,7 +178,7 @@ static void check_pointers(void)
 	      "a count of the machine is out of bounds");
 }
 
-static void check_vm(const struct vm *vm)
+static void check_memory(const struct vm *vm)
 {
 	u64 placed = 0;
 
@@ -197,11 +197,17 @@ static void check_vm(const struct vm *vm)
 		}
 	}
 	check(placed == vm->config.memory && placed <= VM_MEMORY_MAX, "a VM has other memory than it says");
-	for (u32 n = 0; n < vm->config.vcpus; n++) {
-		check(range_inside((u64)vm->vcpu[n].r, VCPU_RECORD_SIZE, (u64)estate.vcpus,
+}
+
+static void check_vcpus(const struct vm *vm)
+{
+	const struct vcpu *v = vm->vcpu, *end = v + vm->config.vcpus;
+
+	for (; v < end; v++) {
+		check(range_inside((u64)v->r, VCPU_RECORD_SIZE, (u64)estate.vcpus,
 				   estate.vcpu_count * VCPU_RECORD_SIZE),
 		      "a vCPU record is outside");
-		check(idmap_find(&vm->ids, vm->vcpu[n].r->id) == &vm->vcpu[n], "a vCPU is not in the map");
+		check(idmap_find(&vm->ids, v->r->id) == v, "a vCPU is not in the map");
 	}
 }
 
@@ -224,8 +230,10 @@ static void adopt(void)
 	adopt_redo();
 	adopt_vms();
 	for (unsigned n = 0; n < MAX_VMS; n++) {
-		if (vms[n])
-			check_vm(vms[n]);
+		if (!vms[n])
+			continue;
+		check_memory(vms[n]);
+		check_vcpus(vms[n]);
 	}
 	(void)backing_free_bytes();
 }

@@ -170,6 +170,14 @@ static void model_leaf(u64 at, struct gstage_leaf l)
 /* Offsets of host memory that keep leaves aligned; several, so that translations can disagree. */
 static const u64 offsets[] = { GIB(8), GIB(8), GIB(8), GIB(8) + MIB(2), GIB(12) + PAGE_SIZE };
 
+static int map(u64 at, unsigned level, u64 to, unsigned rights)
+{
+	const gpa_t guest = GPA(at);
+	const hpa_t memory = HPA(to);
+
+	return gstage_map(&g, guest, level, memory, rights);
+}
+
 static void do_map(void)
 {
 	u64 at = random_page(), offset = offsets[next_random(ARRAY_SIZE(offsets))];
@@ -189,7 +197,7 @@ static void do_map(void)
 	if (rights & GSTAGE_WRITE)
 		rights |= GSTAGE_READ;
 	to = ALIGN_DOWN(at, level_size(level)) + offset;
-	error = gstage_map(&g, GPA(at + next_random(PAGE_SIZE)), level, HPA(to), rights);
+	error = map(at + next_random(PAGE_SIZE), level, to, rights);
 	if (before.rights && before.host != at + offset) {
 		assert_int_equal(error, -EEXIST);
 		check_around(at);
@@ -306,7 +314,7 @@ static void do_fill_block(void)
 	for (u64 at = first; at < first + MIB(2); at += PAGE_SIZE) {
 		if (page_at(at)->rights)
 			continue;
-		assert_int_equal(gstage_map(&g, GPA(at), 0, HPA(at + GIB(8)), GSTAGE_ALL), 0);
+		assert_int_equal(map(at, 0, at + GIB(8), GSTAGE_ALL), 0);
 		model_leaf(at, gstage_lookup(&g, GPA(at)));
 	}
 	check_around(first);

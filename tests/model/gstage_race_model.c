@@ -38,11 +38,13 @@ static void race_page_free(void *page);
 #define page_alloc race_page_alloc
 #define page_free  race_page_free
 
+/* NOLINTBEGIN(bugprone-suspicious-include) */
 #include "core/gstage/epoch.c"
 #include "core/gstage/gstage.c"
 #include "core/gstage/range.c"
 #include "core/gstage/shape.c"
 #include "core/gstage/walk.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 
 #define STORM_ROUNDS	 1000
 #define STORM_PAGES	 TABLE_ENTRIES

@@ -164,19 +164,26 @@ static void count(u64 first, u64 pages, bool ended)
 		__atomic_fetch_add(ended ? &dirty[i].ended : &dirty[i].begun, 1, __ATOMIC_ACQ_REL);
 }
 
+static void map_page(u64 page, unsigned level, u64 to, unsigned rights)
+{
+	const gpa_t guest = GPA(FROM + page * PAGE_SIZE);
+	const hpa_t memory = HPA(to);
+	int error = gstage_map(&g, guest, level, memory, rights);
+
+	check(!error || error == -EEXIST, "gstage_map: no such error is possible");
+}
+
 static void handle_fault(u64 page, unsigned rights, u64 *seed)
 {
 	u64 generation = fault_begin(page);
 	static const unsigned more[] = { GSTAGE_ALL, GSTAGE_ALL, GSTAGE_ALL, GSTAGE_EXEC, GSTAGE_READ };
 	unsigned level = next_random(seed, 3) == 0;
 	u64 first = level ? page - page % TABLE_ENTRIES : page, pages = level ? TABLE_ENTRIES : 1;
-	int error;
 
 	rights |= more[next_random(seed, ARRAY_SIZE(more))];
 	if (rights & GSTAGE_WRITE)
 		count(first, pages, false);
-	error = gstage_map(&g, GPA(FROM + page * PAGE_SIZE), level, HPA(host_of(first, generation)), rights);
-	check(!error || error == -EEXIST, "gstage_map: no such error is possible");
+	map_page(page, level, host_of(first, generation), rights);
 	if (rights & GSTAGE_WRITE)
 		count(first, pages, true);
 	fault_end(page, generation);
@@ -188,12 +195,8 @@ static void fill(u64 first)
 	u64 generation = fault_begin(first);
 
 	for (u64 page = first; page < first + TABLE_ENTRIES; page++) {
-		int error;
-
 		count(page, 1, false);
-		error = gstage_map(&g, GPA(FROM + page * PAGE_SIZE), 0, HPA(host_of(page, generation)),
-				   GSTAGE_ALL);
-		check(!error || error == -EEXIST, "gstage_map: no such error is possible");
+		map_page(page, 0, host_of(page, generation), GSTAGE_ALL);
 		count(page, 1, true);
 	}
 	fault_end(first, generation);

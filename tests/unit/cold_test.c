@@ -68,8 +68,8 @@ static void nothing_is_no_record(void **state)
 static void the_newest_counts(void **state)
 {
 	(void)state;
-	for (char c = 'a'; c <= 'z'; c++) {
-		write_body(c);
+	for (int c = 'a'; c <= 'z'; c++) {
+		write_body((char)c);
 		assert_int_equal(read_body(), c);
 	}
 }
@@ -195,8 +195,8 @@ static void sequence_numbers_go_round(void **state)
 	set_sequence(1, ~0ull);
 	set_sequence(0, ~0ull - 1);
 	assert_int_equal(read_body(), 'b');
-	for (char c = 'c'; c < 'h'; c++) {
-		write_body(c);
+	for (int c = 'c'; c < 'h'; c++) {
+		write_body((char)c);
 		assert_int_equal(read_body(), c);
 	}
 }

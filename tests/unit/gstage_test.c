@@ -55,9 +55,17 @@ static int teardown(void **state)
 	return 0;
 }
 
+static int map_in(struct gstage *tables, u64 at, unsigned level, u64 to, unsigned rights)
+{
+	const gpa_t guest = GPA(at);
+	const hpa_t memory = HPA(to);
+
+	return gstage_map(tables, guest, level, memory, rights);
+}
+
 static int map(u64 at, unsigned level, u64 to, unsigned rights)
 {
-	return gstage_map(&g, GPA(at), level, HPA(to), rights);
+	return map_in(&g, at, level, to, rights);
 }
 
 #define assert_leaf(at, to, want_rights, want_level)               \
@@ -112,9 +120,9 @@ static void leaves_of_all_sizes_in_all_formats(void **state)
 
 		assert_int_equal(gstage_create(&f, gstage_format_for(limit), 1), 0);
 		assert_int_equal(f.format->levels, levels);
-		assert_int_equal(gstage_map(&f, GPA(at), 2, HPA(GIB(3)), GSTAGE_ALL), 0);
-		assert_int_equal(gstage_map(&f, GPA(at - MIB(2) + 5), 1, HPA(MIB(6)), GSTAGE_ALL), 0);
-		assert_int_equal(gstage_map(&f, GPA(0xfff), 0, HPA(KIB(4)), GSTAGE_ALL), 0);
+		assert_int_equal(map_in(&f, at, 2, GIB(3), GSTAGE_ALL), 0);
+		assert_int_equal(map_in(&f, at - MIB(2) + 5, 1, MIB(6), GSTAGE_ALL), 0);
+		assert_int_equal(map_in(&f, 0xfff, 0, KIB(4), GSTAGE_ALL), 0);
 		assert_int_equal(gstage_lookup(&f, GPA(limit - 1)).host.a, GIB(4) - 1);
 		assert_int_equal(gstage_lookup(&f, GPA(limit - 1)).level, 2);
 		assert_int_equal(gstage_lookup(&f, GPA(at - 1)).host.a, MIB(8) - 1);
@@ -123,7 +131,7 @@ static void leaves_of_all_sizes_in_all_formats(void **state)
 		/* Beyond the format: no wrapping round. */
 		assert_int_equal(gstage_lookup(&f, GPA(limit)).rights, 0);
 		assert_int_equal(gstage_lookup(&f, GPA(~0ull)).rights, 0);
-		assert_int_equal(gstage_map(&f, GPA(limit), 0, HPA(KIB(4)), GSTAGE_ALL), -EFAULT);
+		assert_int_equal(map_in(&f, limit, 0, KIB(4), GSTAGE_ALL), -EFAULT);
 		assert_int_equal(gstage_split(&f, GPA(limit), 0), -ENOENT);
 		assert_int_equal(gstage_collapse(&f, GPA(limit), 1), -EAGAIN);
 		assert_int_equal(gstage_zap(&f, GPA(limit), GIB(1)), 0);

@@ -108,7 +108,6 @@ static void a_page_that_is_not_ours_ends_the_life(void **state)
 	u8 *page;
 
 	(void)state;
-	page = page_alloc();
 	assert_int_equal(host_live(free_stack_page, from - PAGE_SIZE, 0), HOST_ENDED);
 	setup(state);
 	page = page_alloc();
