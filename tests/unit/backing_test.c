@@ -4,6 +4,7 @@
 #include "core/lib/errno.h"
 #include "core/memory/backing.h"
 #include "tests/lib/fixture.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -335,6 +336,51 @@ static void a_crash_while_a_block_is_zeroed(void **state)
 	assert_int_equal(*host_byte(vm, RAM_END - 1), 0);
 }
 
+/* Many harts at once on each block: one zeroes it, and nobody goes on before that is done. */
+#define TOUCHERS 4
+
+static struct vm *touched_by_all;
+static pthread_barrier_t all_here;
+
+static void *toucher(void *argument)
+{
+	u64 n = (u64)(uintptr_t)argument;
+	struct vm *vm = touched_by_all;
+
+	host_be_hart((unsigned)n);
+	for (u64 at = GUEST_RAM_BASE; at < RAM_END; at += BLOCK_SIZE) {
+		u8 *mine = (u8 *)(uintptr_t)(vm->config.extents[0].hpa + (at - GUEST_RAM_BASE)) + n * 64;
+
+		pthread_barrier_wait(&all_here);
+		if (backing_touch(vm, GPA(at + n * PAGE_SIZE)) || *mine)
+			host_fail("a block is not zero when it is touched");
+		*mine = (u8)(n + 1);
+	}
+	return NULL;
+}
+
+static void one_hart_zeroes_each_block(void **state)
+{
+	pthread_t threads[TOUCHERS];
+	struct vm *vm;
+
+	(void)state;
+	fixture_start();
+	vm = touched_by_all = fixture_vm(NULL);
+	assert_int_equal(vm->config.extent_count, 1);
+	dirty_all(vm);
+	pthread_barrier_init(&all_here, NULL, TOUCHERS);
+	for (u64 n = 0; n < TOUCHERS; n++)
+		pthread_create(&threads[n], NULL, toucher, (void *)(uintptr_t)n);
+	for (unsigned n = 0; n < TOUCHERS; n++)
+		pthread_join(threads[n], NULL);
+	/* Nobody has zeroed once more what the others wrote. */
+	for (u64 at = GUEST_RAM_BASE; at < RAM_END; at += BLOCK_SIZE) {
+		for (u64 n = 0; n < TOUCHERS; n++)
+			assert_int_equal(*host_byte(vm, at + n * 64), n + 1);
+	}
+}
+
 static void access_crosses_pages_and_extents(void **state)
 {
 	struct vm *vm = split_vm();
@@ -423,6 +469,7 @@ int main(void)
 		cmocka_unit_test(lookup_goes_to_the_end_of_an_extent),
 		cmocka_unit_test(first_touch_zeroes_one_block),
 		cmocka_unit_test(a_crash_while_a_block_is_zeroed),
+		cmocka_unit_test(one_hart_zeroes_each_block),
 		cmocka_unit_test(access_crosses_pages_and_extents),
 		cmocka_unit_test(words_keep_their_value),
 		cmocka_unit_test(dma_stays_in_touched_blocks),
