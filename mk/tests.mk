@@ -73,7 +73,7 @@ $(eval $(call test_kind,tests/fuzz/*_fuzz.c,fuzz,-fsanitize=fuzzer))
 # machine is the fake machine's business, under its own name.
 EXITS_C := $(addprefix arch/riscv64/,trap.c guest_sbi.c decode.c vcpu_load.c found.c firmware.c hart.c) \
 	$(filter-out %_test.c,$(wildcard tests/exits/*.c))
-EXITS_TESTS_asan := $(wildcard tests/exits/*_test.c) $(addprefix tests/unit/,sbi_test.c decode_test.c sched_test.c)
+EXITS_TESTS_asan := $(wildcard tests/exits/*_test.c) $(addprefix tests/unit/,sbi_test.c decode_test.c sched_test.c adopt_test.c)
 EXITS_TESTS_fuzz := tests/fuzz/sbi_fuzz.c
 EXITS_RENAMED := time beat kick gstage_fence
 

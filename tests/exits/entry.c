@@ -58,7 +58,8 @@ static u64 csr_offset(const char *name)
 	C(sscratch)
 	C(sepc)
 	C(hstatus)
-	C(sstatus) C(stvec)
+	C(sstatus)
+	C(stvec)
 #undef C
 		host_fail("entry.S: no such control register");
 }

@@ -48,6 +48,12 @@ struct exits_csrs *exits_csrs(void)
 	return c;
 }
 
+struct exits_csrs *exits_csrs_change(void)
+{
+	arch_estate_point();
+	return exits_csrs();
+}
+
 /* ---- What the target has in assembler, and in files that are not part of this ---- */
 
 void hs_trap(void);

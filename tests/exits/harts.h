@@ -38,6 +38,8 @@ extern struct exits_hart exits_harts[MAX_HARTS];
 /* Of the calling thread's hart. exits_csrs brings time and vsip up to date. */
 struct exits_hart *exits_hart(void);
 struct exits_csrs *exits_csrs(void);
+/* The same to change one: a point at which tests can end the life, as stores to the estate are. */
+struct exits_csrs *exits_csrs_change(void);
 void exits_wfi(void);
 
 #endif

@@ -28,10 +28,11 @@
 
 #include "tests/exits/harts.h"
 
-#define csr_read(csr)	      (exits_csrs()->csr)
-#define csr_write(csr, value) ((void)(exits_csrs()->csr = (u64)(value)))
-#define csr_set(csr, bits)    ((void)(exits_csrs()->csr |= (u64)(bits)))
-#define csr_clear(csr, bits)  ((void)(exits_csrs()->csr &= ~(u64)(bits)))
+#define csr_read(csr) (exits_csrs()->csr)
+/* A life can end before each change. */
+#define csr_write(csr, value) ((void)(exits_csrs_change()->csr = (u64)(value)))
+#define csr_set(csr, bits)    ((void)(exits_csrs_change()->csr |= (u64)(bits)))
+#define csr_clear(csr, bits)  ((void)(exits_csrs_change()->csr &= ~(u64)(bits)))
 
 static inline void hfence_gvma_all(void)
 {
