@@ -222,6 +222,77 @@ const struct command commands[] = {
 		.run = crash_show_command,
 	},
 	{
+		.name = "blackbox ls",
+		.page = "outlive-blackbox",
+		.arguments = "IMAGE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = EVERY | O(LAYOUT) | O(OVERWRITE),
+		.summary = "list what is in a black box",
+		.text = "IMAGE is a file or a block device with a black box, of a host that is off or of a Linux with "
+			"pstore_blk. Lists its zones: what state they are in, how much text they have, and reason, counter "
+			"and time of records. Where its zones lie is found from what is there; --layout says it instead. "
+			"Nothing is changed.",
+		.examples =
+			"outlive blackbox ls /dev/vdb\noutlive blackbox ls box.img --json | jq '.zones[].state'",
+		.run = blackbox_ls_command,
+	},
+	{
+		.name = "blackbox read",
+		.page = "outlive-blackbox",
+		.arguments = "IMAGE [ZONE]",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.options = EVERY | O(LAYOUT) | O(OVERWRITE),
+		.summary = "print the text of a black box",
+		.text = "Prints the text of one zone (pmsg, console, kmsg-0 and so on), or of all with a title before each. "
+			"What Linux compressed is inflated. A zone in which a write was interrupted is printed as far as it is "
+			"complete, and a message says so. Nothing is changed.",
+		.examples = "outlive blackbox read /dev/vdb kmsg-0  # the text of a panic",
+		.run = blackbox_read_command,
+	},
+	{
+		.name = "blackbox export",
+		.page = "outlive-blackbox",
+		.arguments = "IMAGE DIRECTORY",
+		.arguments_min = 2,
+		.arguments_max = 2,
+		.options = EVERY | O(LAYOUT) | O(OVERWRITE),
+		.summary = "write the texts of a black box to files",
+		.text = "Writes the text of each zone to a file in DIRECTORY, which is made if it is not there, under the name "
+			"that Linux has for it in /sys/fs/pstore, with the time of the record. A file is there whole or not at "
+			"all. The black box is not changed.",
+		.examples = "outlive blackbox export box.img crash-of-monday",
+		.run = blackbox_export_command,
+	},
+	{
+		.name = "blackbox erase",
+		.page = "outlive-blackbox",
+		.arguments = "IMAGE [ZONE]",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.options = EVERY | O(LAYOUT) | O(OVERWRITE),
+		.summary = "erase a zone of a black box, or all",
+		.text = "Marks a zone, or all of them, as erased. The headers of records stay, so that counters go on.",
+		.run = blackbox_erase_command,
+	},
+	{
+		.name = "blackbox format",
+		.page = "outlive-blackbox",
+		.arguments = "IMAGE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = EVERY | O(QUIET) | O(LAYOUT) | O(SIZE) | O(OVERWRITE),
+		.summary = "make an empty black box",
+		.text = "Writes an empty black box to a file or a block device; with --size makes the file first. The layout is "
+			"full unless --layout says otherwise: linux-debian has the zones that Debian's kernels have. What is not "
+			"empty is overwritten with --force only.",
+		.examples =
+			"outlive blackbox format box.img --size 1MiB\n"
+			"outlive blackbox format /dev/vdb --layout linux-debian  # for Debian's kernels, too",
+		.run = blackbox_format_command,
+	},
+	{
 		.name = "poweroff",
 		.page = "outlive-poweroff",
 		.arguments = "",

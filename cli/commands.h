@@ -49,6 +49,11 @@ int crash_inject_command(const struct options *o);
 int crash_list_command(const struct options *o);
 int crash_show_command(const struct options *o);
 int poweroff_command(const struct options *o);
+int blackbox_ls_command(const struct options *o);
+int blackbox_read_command(const struct options *o);
+int blackbox_export_command(const struct options *o);
+int blackbox_erase_command(const struct options *o);
+int blackbox_format_command(const struct options *o);
 int manual_command(const struct options *o);
 
 #endif

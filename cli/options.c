@@ -62,6 +62,13 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_ROWS] = { "vcpus", NULL, NULL, OPTION_KIND_FLAG, AT(vcpu_rows),
 			  "Show every vCPU, not only the VMs." },
 	[OPTION_OUTPUT] = { "output", "o", "IMAGE", OPTION_KIND_TEXT, AT(output), "The file to write." },
+	[OPTION_LAYOUT] = { "layout", "l", "WHICH", OPTION_KIND_TEXT, AT(layout),
+			    "Zones of the black box: full, linux-debian (only kmsg), or sizes like "
+			    "pmsg=64KiB,console=64KiB,kmsg=64KiB." },
+	[OPTION_SIZE] = { "size", NULL, "SIZE", OPTION_KIND_TEXT, AT(size), "Make a new file of this size." },
+	[OPTION_OVERWRITE] = { "force", NULL, NULL, OPTION_KIND_FLAG, AT(overwrite),
+			       "Do it in spite of what is there: another layout, other contents, files of the same "
+			       "name." },
 };
 
 /* The allowed option that a word begins with: "--name", "--name=...", "-n". *value: behind the '=', or NULL. */

@@ -20,6 +20,8 @@ struct options {
 	/* others */
 	bool follow, previous, backlog, force, schema, vcpu_rows;
 	const char *until, *output;
+	bool overwrite;
+	const char *layout, *size;
 	bool has_timeout;
 	u64 timeout; /* seconds */
 	const char *arguments[OPTIONS_ARGUMENTS_MAX];
@@ -55,6 +57,9 @@ enum option_id {
 	OPTION_SCHEMA,
 	OPTION_ROWS,
 	OPTION_OUTPUT,
+	OPTION_LAYOUT,
+	OPTION_SIZE,
+	OPTION_OVERWRITE,
 	OPTION_COUNT,
 };
 

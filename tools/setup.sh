@@ -42,6 +42,7 @@ qemu-utils
 shellcheck
 util-linux
 xz-utils
+zlib1g-dev
 '
 
 say() { echo "setup: $*"; }

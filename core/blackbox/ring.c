@@ -45,12 +45,19 @@ static void limit_fill(struct ring *r)
 	r->fresh = r->fresh < r->fill ? r->fresh : r->fill;
 }
 
+/* Text without NULs, and nothing but NULs where the gap is to be. */
 static void begin_repair(struct ring *r)
 {
+	if (r->repair_text)
+		for (u32 n = 0; n < r->room; n++)
+			ring_data(r)[n] = ring_data(r)[n] ? ring_data(r)[n] : ' ';
 	zero_data(r, r->repair_from, r->repair_bytes);
 	r->zeros = r->zeros > r->repair_bytes ? r->zeros : r->repair_bytes;
 	limit_fill(r);
-	plan_data(r, r->repair_from, r->repair_bytes);
+	if (r->repair_text)
+		plan_data(r, 0, r->room);
+	else
+		plan_data(r, r->repair_from, r->repair_bytes);
 	r->chunk = 0;
 	r->phase = RING_REPAIR;
 }
@@ -115,6 +122,7 @@ static void finish(struct ring *r)
 	memmove(r->pending, r->pending + r->chunk, r->pending_bytes);
 	r->chunk = 0;
 	r->needs_repair = false;
+	r->repair_text = false;
 	r->phase = RING_IDLE;
 }
 

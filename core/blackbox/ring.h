@@ -48,7 +48,8 @@ struct ring {
 	struct transfer transfer;
 	u32 chunk;	   /* bytes of pending that the steps are about */
 	bool needs_repair; /* what was found is not what the steps leave behind; see ring_recover.c */
-	u32 repair_from, repair_bytes;
+	bool repair_text;  /* it has NULs */
+	u32 repair_from, repair_bytes; /* what is to be NUL */
 };
 
 /*

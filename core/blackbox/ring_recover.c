@@ -198,6 +198,23 @@ static void start_anew(struct ring *r, enum zone_state state)
 	r->repair_bytes = r->room;
 }
 
+/* NULs in the text, which are not ours, would look like a gap later: the repair makes blanks of them. */
+static void look_for_nuls(struct ring *r)
+{
+	u32 begin = r->start + r->room - r->fill, n = 0;
+
+	while (n < r->fill && data_at(r, (begin + n) % r->room))
+		n++;
+	if (n == r->fill)
+		return;
+	if (!r->needs_repair) {
+		r->needs_repair = true;
+		r->repair_from = r->start;
+		r->repair_bytes = r->zeros;
+	}
+	r->repair_text = true;
+}
+
 static void set_up(struct ring *r, enum pstore_type type, u8 *image, u32 size, u64 at, u8 *pending)
 {
 	*r = (struct ring){
@@ -234,4 +251,5 @@ void ring_recover(struct ring *r, enum pstore_type type, u8 *image, u32 size, u6
 	} else {
 		recover_unwrapped(r, h.datalen);
 	}
+	look_for_nuls(r);
 }
