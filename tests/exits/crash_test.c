@@ -26,7 +26,7 @@ HOST_KEEP static const char *pattern; /* the program's argument: only exits whos
 static u64 random_number(u64 below)
 {
 	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-	return (random_state >> 33) % below;
+	return below ? (random_state >> 33) % below : 0;
 }
 
 static void perform(void *context)

@@ -52,16 +52,22 @@ static u64 record_offset(const char *name)
 
 static u64 csr_offset(const char *name)
 {
-#define C(csr)                       \
-	if (strcmp(name, #csr) == 0) \
-		return offsetof(struct exits_csrs, csr);
-	C(sscratch)
-	C(sepc)
-	C(hstatus)
-	C(sstatus)
-	C(stvec)
-#undef C
-		host_fail("entry.S: no such control register");
+	static const struct {
+		const char *name;
+		u64 offset;
+	} table[] = {
+		{ "sscratch", offsetof(struct exits_csrs, sscratch) },
+		{ "sepc", offsetof(struct exits_csrs, sepc) },
+		{ "hstatus", offsetof(struct exits_csrs, hstatus) },
+		{ "sstatus", offsetof(struct exits_csrs, sstatus) },
+		{ "stvec", offsetof(struct exits_csrs, stvec) },
+	};
+
+	for (unsigned n = 0; n < ARRAY_SIZE(table); n++) {
+		if (strcmp(name, table[n].name) == 0)
+			return table[n].offset;
+	}
+	host_fail("entry.S: no such control register");
 }
 
 /* One line of the source; ends the program at what is no part of an entry. */

@@ -22,7 +22,7 @@ static const enum vcpu_state states[SCENE_COUNT][3] = {
 static void run_vm(struct vm *vm, enum scene_kind kind)
 {
 	estate_store(&vm->s->run_state, VM_RUNNING);
-	for (u32 n = 0; n < vm->config.vcpus; n++) {
+	for (u32 n = 0; n < vm->config.vcpus && n < ARRAY_SIZE(states[kind]); n++) {
 		estate_store(&vm->vcpu[n].r->state, states[kind][n]);
 		sched_wake(&vm->vcpu[n]);
 	}
@@ -87,9 +87,9 @@ static void fill_queue(struct vm *vm, bool available_now)
 
 	memset(exits_ram(vm, at), 0, 0x3000);
 	desc[0] = at + 0x3000;
-	desc[1] = strlen(SCENE_TEXT);
+	desc[1] = sizeof(SCENE_TEXT) - 1;
 	available[1] = available_now;
-	memcpy(text, SCENE_TEXT, strlen(SCENE_TEXT));
+	memcpy(text, SCENE_TEXT, sizeof(SCENE_TEXT));
 	q->num = 8;
 	q->desc = at;
 	q->driver = at + 0x1000;

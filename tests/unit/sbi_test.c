@@ -336,7 +336,6 @@ static void suspend(void **state)
 
 	/* Retentive: goes on behind the call when something comes. */
 	hart_of(1)->csr.hvip = 0;
-	h = hart_of(1);
 	call_away(1, SBI_EXT_HSM, 3, 0, 0, 0);
 	assert_null(hart_of(1));
 	assert_int_equal(status(1), HSM_SUSPENDED);
