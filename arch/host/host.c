@@ -1,6 +1,7 @@
 /* The fake machine: RAM, harts, lives and their ends. */
 #include "arch/host/host.h"
 #include "core/arch.h"
+#include "core/estate/estate.h"
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +252,8 @@ void arch_kick(unsigned hart)
 void arch_beat(void)
 {
 	__atomic_fetch_add(&host->beats, 1, __ATOMIC_RELAXED);
+	if (estate.base)
+		estate_store(&estate.harts[host_hart].beat, estate.harts[host_hart].beat + 1);
 }
 
 void arch_gstage_fence(unsigned vmid, u64 harts, gpa_t from, u64 bytes)

@@ -36,39 +36,33 @@ static struct machine_range blocks_around(u64 from, u64 size)
 static struct machine_range reserved(unsigned n)
 {
 	const struct machine_record *m = &estate.machine;
-	u64 ours = estate.base - LAYOUT_ESTATE_OFFSET;
-	const struct machine_range *r;
 
 	if (n == 0)
-		return blocks_around(ours, LAYOUT_ESTATE_OFFSET + estate.size);
+		return blocks_around(estate.base - LAYOUT_ESTATE_OFFSET, LAYOUT_ESTATE_OFFSET + estate.size);
 	if (n == 1)
 		return blocks_around(m->pack.base, m->pack.size);
-	r = &m->reserved[n - 2];
-	/* What lies inside the first two is not counted twice: the firmware keeps itself from us, too. */
-	if (n - 2 >= m->reserved_count ||
-	    range_inside(r->base, r->size, ours, LAYOUT_ESTATE_OFFSET + estate.size) ||
-	    range_inside(r->base, r->size, m->pack.base, m->pack.size))
+	if (n - 2 >= m->reserved_count)
 		return (struct machine_range){ 0 };
-	return blocks_around(r->base, r->size);
+	return blocks_around(m->reserved[n - 2].base, m->reserved[n - 2].size);
 }
 
 /*
- * Takes note of every piece of RAM that is taken: f(range, context). The VMs of the estate are read from their
- * records, so that it does not matter how far a life has come in setting them up.
+ * Calls f(range, context) for every piece of RAM that a VM has. They are read from the records of the estate, so that it
+ * does not matter how far a life has come in setting VMs up, and what a refused VM has is kept.
  */
-static void each_taken(void (*f)(struct machine_range, void *), void *context)
+static void each_extent(void (*f)(struct machine_range, void *), void *context)
 {
 	struct vm_config config;
 
-	for (unsigned n = 0; n < RESERVED_COUNT; n++)
-		f(reserved(n), context);
 	for (unsigned n = 0; n < MAX_VMS; n++) {
 		if (cold_read(estate_vm(n)->config, COLD_VM, &config, sizeof(config)))
 			continue;
-		for (u32 i = 0; i < config.extent_count && i < VM_MAX_EXTENTS; i++)
-			f((struct machine_range){ .base = config.extents[i].hpa,
-						  .size = config.extents[i].size },
-			  context);
+		for (u32 i = 0; i < config.extent_count && i < VM_MAX_EXTENTS; i++) {
+			const struct vm_extent *e = &config.extents[i];
+
+			if (e->hpa + e->size >= e->hpa)
+				f((struct machine_range){ .base = e->hpa, .size = e->size }, context);
+		}
 	}
 }
 
@@ -191,7 +185,9 @@ int backing_assign(struct vm_config *config, u64 *have)
 	config->extent_count = 0;
 	memset(config->extents, 0, sizeof(config->extents));
 	taken.count = 0;
-	each_taken(note_taken, NULL);
+	for (unsigned n = 0; n < RESERVED_COUNT; n++)
+		note_taken(reserved(n), NULL);
+	each_extent(note_taken, NULL);
 
 	at = one_piece(config->memory);
 	if (at)
@@ -210,8 +206,37 @@ int backing_assign(struct vm_config *config, u64 *have)
 	return -ENOMEM;
 }
 
-/* Takes from *context what of the range lies in whole blocks of RAM. */
-static void subtract_taken(struct machine_range r, void *context)
+/* End of the reserved range that `at` lies in, or 0; else *next becomes the lowest start of one behind `at`, if lower. */
+static u64 reserved_until(u64 at, u64 *next)
+{
+	for (unsigned n = 0; n < RESERVED_COUNT; n++) {
+		struct machine_range r = reserved(n);
+
+		if (range_inside(at, 1, r.base, r.size))
+			return r.base + r.size;
+		if (r.size && r.base > at && r.base < *next)
+			*next = r.base;
+	}
+	return 0;
+}
+
+/* Bytes of a RAM range outside of the reserved ranges, which may overlap each other. */
+static u64 unreserved_bytes(struct machine_range ram)
+{
+	u64 at = ram.base, end = ram.base + ram.size, total = 0;
+
+	while (at < end) {
+		u64 next = end, until = reserved_until(at, &next);
+
+		if (!until)
+			total += next - at;
+		at = until ? until : next;
+	}
+	return total;
+}
+
+/* Takes from *context what of the range lies in whole blocks of RAM. Records that overlap do not make it wrap. */
+static void subtract_extent(struct machine_range r, void *context)
 {
 	u64 *left = context;
 
@@ -221,7 +246,7 @@ static void subtract_taken(struct machine_range r, void *context)
 		u64 end = r.base + r.size < ram.base + ram.size ? r.base + r.size : ram.base + ram.size;
 
 		if (from < end)
-			*left -= end - from;
+			*left -= end - from < *left ? end - from : *left;
 	}
 }
 
@@ -230,8 +255,8 @@ u64 backing_free_bytes(void)
 	u64 left = 0;
 
 	for (u32 i = 0; i < estate.machine.ram_count; i++)
-		left += whole_blocks(&estate.machine.ram[i]).size;
-	each_taken(subtract_taken, &left);
+		left += unreserved_bytes(whole_blocks(&estate.machine.ram[i]));
+	each_extent(subtract_extent, &left);
 	return left;
 }
 

@@ -161,6 +161,56 @@ static void the_pack_is_not_given_away(void **state)
 	assert_true(backing_free_bytes() < MIB(8));
 }
 
+/* Several in one block, one in the pack, one in the firmware, one across the end of RAM: each block counts once. */
+static void what_the_machine_keeps_is_not_given_away(void **state)
+{
+	struct machine_range *r = estate.machine.reserved;
+	struct vm_config c;
+	unsigned n = 0;
+	u64 all;
+
+	(void)state;
+	fixture_start();
+	all = backing_free_bytes();
+	estate.machine.pack = (struct machine_range){ .base = host->ram + MIB(200), .size = MIB(2) };
+	r[0] = (struct machine_range){ .base = host->ram + MIB(100) + 5, .size = 7 };
+	r[1] = (struct machine_range){ .base = host->ram + MIB(100) + KIB(64), .size = MIB(2) };
+	r[2] = (struct machine_range){ .base = host->ram + MIB(201), .size = 64 };
+	r[3] = (struct machine_range){ .base = host->ram, .size = KIB(512) };
+	r[4] = (struct machine_range){ .base = host->ram + MIB(255), .size = MIB(64) };
+	estate.machine.reserved_count = 5;
+	assert_int_equal(backing_free_bytes(), all - MIB(8));
+	while (n < MAX_VMS && !assign(&c, MIB(2))) {
+		for (unsigned i = 0; i < 5; i++)
+			assert_false(
+				ranges_overlap(c.extents[0].hpa, c.extents[0].size, r[i].base, r[i].size));
+		assert_true(backing_valid(&c));
+		record(n++, &c);
+	}
+	c.extents[0].hpa = host->ram + MIB(100);
+	assert_false(backing_valid(&c));
+}
+
+/* Two records of an enemy that claim the same, all of it, and what does not exist. */
+static void overlapping_records_do_not_wrap(void **state)
+{
+	struct vm_config c = { .extent_count = 1 };
+
+	(void)state;
+	fixture_start();
+	c.extents[0] = (struct vm_extent){ .gpa = GUEST_RAM_BASE, .hpa = 0, .size = ~0ull };
+	record(0, &c);
+	assert_int_equal(backing_free_bytes(), 0);
+	record(1, &c);
+	assert_int_equal(backing_free_bytes(), 0);
+	assert_int_equal(assign(&c, MIB(2)), -ENOMEM);
+	forget(0);
+	c.extent_count = ~0u;
+	c.extents[0] = (struct vm_extent){ .hpa = host->ram + MIB(64), .size = ~0ull };
+	record(1, &c);
+	assert_int_equal(assign(&c, MIB(2)), 0);
+}
+
 static void odd_ends_of_ram_are_left_out(void **state)
 {
 	struct vm_config c;
@@ -465,6 +515,8 @@ int main(void)
 		cmocka_unit_test(too_many_fragments_are_too_little_memory),
 		cmocka_unit_test(what_is_free_adds_up),
 		cmocka_unit_test(the_pack_is_not_given_away),
+		cmocka_unit_test(what_the_machine_keeps_is_not_given_away),
+		cmocka_unit_test(overlapping_records_do_not_wrap),
 		cmocka_unit_test(odd_ends_of_ram_are_left_out),
 		cmocka_unit_test(invalid_extents_are_refused),
 		cmocka_unit_test(lookup_goes_to_the_end_of_an_extent),

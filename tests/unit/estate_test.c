@@ -198,6 +198,8 @@ static void a_bad_machine_record_is_refused(void **state)
 	MACHINE_WITH(-EINVAL, m.ram[0].size = LAYOUT_ESTATE_OFFSET + header.size - 1);
 	MACHINE_WITH(-EINVAL, m.ram[0].size = ~0ull);
 	MACHINE_WITH(-EINVAL, (m.ram_count = 2, m.ram[1] = m.ram[0]));
+	MACHINE_WITH(-EINVAL, m.reserved_count = MACHINE_MAX_RESERVED + 1);
+	MACHINE_WITH(-EINVAL, (m.reserved_count = 1, m.reserved[0].base = 1, m.reserved[0].size = ~0ull));
 	MACHINE_WITH(-EINVAL, m.virtio_count = MACHINE_MAX_VIRTIO + 1);
 	MACHINE_WITH(-EINVAL, (m.pack.base = 16, m.pack.size = ~0ull));
 	memset((void *)(uintptr_t)(base() + KIB(16)), 0, KIB(16));
