@@ -10,14 +10,18 @@
 
 #include "abi/types.h"
 
-#define WARDEN_EXT 0x0a4f4c56ul
+#define WARDEN_EXT     0x0a4f4c56ul
 #define WARDEN_VERSION 1
+
+/* The warden remembers the times of so many crashes; a limit beyond that would never be reached. */
+#define WARDEN_CRASH_LIMIT_MAX 63
 
 enum warden_call {
 	/* () -> version of the warden. */
 	WARDEN_INFO = 0,
 	/*
-	 * (secondary entry, crash limit, window in seconds, policy after that): this life reports for duty. The entry is
+	 * (secondary entry, crash limit, window in seconds, policy after that): this life reports for duty. The limit is
+	 * at most WARDEN_CRASH_LIMIT_MAX. The entry is
 	 * where WARDEN_COLLECT sends harts: HS-mode, a0 = hart id, a1 = opaque, satp = 0, interrupts off, VS CSRs and
 	 * floating point and vector registers as the hart's last guest left them.
 	 */

@@ -2,6 +2,7 @@
 #include "abi/estate.h"
 #include "abi/layout.h"
 #include "abi/pack.h"
+#include "abi/warden.h"
 #include "cli/host_spec.h"
 #include "cli/schema.h"
 
@@ -106,7 +107,8 @@ static const struct schema_key machine_keys[] = {
 	  .fallback = "recover",
 	  .doc = "What a crash of the hypervisor leads to: recover starts an heir and the guests go on, reset restarts the "
 		 "machine, halt stops it. If one fails the next is taken." },
-	{ "crash_limit", SCHEMA_NUMBER, false, IN(machine_spec, crash_limit), .max = 1000, .fallback = "5",
+	{ "crash_limit", SCHEMA_NUMBER, false, IN(machine_spec, crash_limit), .max = WARDEN_CRASH_LIMIT_MAX,
+	  .fallback = "5",
 	  .doc = "Crashes within crash_window that are recovered; one more follows the next policy." },
 	{ "crash_window", SCHEMA_DURATION, false, IN(machine_spec, crash_window), .min = 1000,
 	  .max = 86400000, .fallback = "60s", .doc = "See crash_limit. Whole seconds." },

@@ -29,7 +29,7 @@ static struct {
 	u64 text_size;
 	char text[sizeof(((struct warden_record *)0)->text)];
 	u64 count;
-	u64 times[64]; /* a ring; also bounds the limit */
+	u64 times[WARDEN_CRASH_LIMIT_MAX + 1]; /* a ring */
 } death;
 
 void life_init(u64 base)
@@ -217,7 +217,7 @@ int life_report_ready(u64 entry, u64 limit, u64 window, u64 policy)
 	if (policy != CRASH_RESET && policy != CRASH_HALT)
 		return SBI_EINVAL;
 	life.entry = entry;
-	life.limit = MIN(limit, array_size(death.times) - 1);
+	life.limit = MIN(limit, (u64)WARDEN_CRASH_LIMIT_MAX);
 	life.window = MIN(window, 1ul << 32);
 	life.policy = (u32)policy;
 	__smp_store_release(&life.ready, true);
