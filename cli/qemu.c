@@ -62,8 +62,8 @@ int qemu_check(const char *program)
 	} else {
 		version = strstr(answer, "version ");
 		if (!version || sscanf(version, "version %d.%d", &major, &minor) != 2)
-			message_error("%s does not look like QEMU: it answers --version with \"%.40s\"",
-				      program, answer);
+			message_error("%s does not look like QEMU: it answers --version with \"%.*s\"",
+				      program, (int)strcspn(answer, "\n"), answer);
 		else if (major < VERSION_MAJOR || (major == VERSION_MAJOR && minor < VERSION_MINOR))
 			message_error("%s is version %d.%d; at least %d.%d is needed", program, major, minor,
 				      VERSION_MAJOR, VERSION_MINOR);
