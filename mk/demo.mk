@@ -1,15 +1,9 @@
-# What examples/demo.yaml names beside the products: disks for its guests, and the stock kernel under a name that does not
-# depend on where the cache is.
+# The disks that examples/demo.yaml names.
 
-DEMO := $(BUILD)/demo
-DEMO_DISKS := $(DEMO)/alpha.disk $(DEMO)/beta.disk
+DEMO_DISKS := $(BUILD)/demo/alpha.disk $(BUILD)/demo/beta.disk
 
-ALL += $(DEMO_DISKS) $(DEMO)/kernel
+ALL += $(DEMO_DISKS)
 
 $(DEMO_DISKS): mk/demo.mk
 	@mkdir -p $(@D)
 	$(Q)truncate -s 16M $@
-
-$(DEMO)/kernel: | $(CACHE)/linux/.recipe
-	@mkdir -p $(@D)
-	$(Q)ln -sf $(CACHE)/linux/Image $@
