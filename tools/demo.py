@@ -24,7 +24,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
-sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests/machine"))
 from lib.guest import Console  # noqa: E402  (what guests say is read here as the tests read it)
 

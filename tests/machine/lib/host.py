@@ -19,6 +19,9 @@ INITRD = BUILD / "initrd.cpio.gz"
 
 # How long a stock kernel may take to its first report, in QEMU on a busy machine with two cores.
 BOOT_SECONDS = 150
+# Part of a machine that may crash as often as a test likes.
+CRASHES_AT_WILL = {"crash_limit": 60, "crash_window": "1s"}
+
 # How long after a crash everything must have moved on; a hang is found after a second or two.
 RECOVER_SECONDS = 20
 
@@ -143,7 +146,10 @@ class Host:
         pids = self.pids()
         if pids["broker"]:
             outlive("poweroff", "--force", "--host", self.name, status=None)
-        for pid in pids.values():
+            end = time.monotonic() + 5
+            while is_running(pids["broker"]) and time.monotonic() < end:
+                time.sleep(0.05)
+        for pid in self.pids().values():
             if pid:
                 kill(pid, signal.SIGKILL)
 
@@ -204,17 +210,25 @@ class Host:
             BOOT_SECONDS, lambda r: r["t"] > 1.5 and all(r[n] != 0 for n in ("mem", "disk", "net", "regs")),
             "all its counters moving") for name in names}
 
-    def check_survived(self, before, kind=None, life=None):
-        """After a crash: a new life, the workloads of `before` (reports by name) on the same boot, going on, unharmed."""
-        for name, report in before.items():
+    def reports(self, names=None):
+        """A new report of each workload's, by name: what `check_survived` compares with."""
+        now = time.monotonic()
+        return {name: self.console(name).wait_report(RECOVER_SECONDS, after=now) for name in names or self.vms}
+
+    def check_alive(self, before):
+        """The workloads of `before` (reports by name) are in the same boot, unharmed, and all their counters go on."""
+        now = self.reports(before)
+        for name, report in now.items():
             self.console(name).progress(RECOVER_SECONDS, report)
-            self.console(name).check_healthy(report["boot_id"])
-        if life is None:
-            return
+            self.console(name).check_healthy(before[name]["boot_id"])
+
+    def check_survived(self, before, kind, life):
+        """After a crash: `life` is the new life, the crash is in the history, and the workloads are alive."""
         check(self.life() == life, f"the host is in life {self.life()}, not {life}")
         dead = self.lives()[-2]
-        check(kind is None or dead["cause"] in CAUSES[kind], f"{kind} was recorded as {dead['cause']}")
-        check(dead["vms_lost"] == 0, f"VMs were lost: {dead}")
+        check(dead["life"] == life - 1 and dead["cause"] in CAUSES[kind], f"{kind} was recorded as {dead}")
+        check(dead["vms_lost"] == 0 and dead["vms_adopted"] == len(self.vms), f"VMs were lost: {dead}")
+        self.check_alive(before)
 
 
 # What the history calls a crash of each kind.
