@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -34,16 +35,16 @@ HOST = "demo"
 
 # kind, what is done, what to look for
 CRASHES = [
-    ("panic", "it gives up by itself, as when an assertion fails",
-     "it says its last words; the warden starts an heir, which has nothing but the estate"),
-    ("wild-write", "it writes through a wild pointer",
-     "guest RAM is not mapped in the hypervisor, so the store faults and hits nobody"),
-    ("hang", "a hart spins for ever with interrupts off",
-     "nobody cries for help: the warden's watchdog has to find it. Guests on other harts go on meanwhile"),
-    ("trap", "it reads from an address that is not mapped",
-     "the harts that are inside a guest are left running until they exit, registers intact"),
-    ("stack", "it recurses without end",
-     "the stack runs into its guard page; there is nothing left to print with, and no need to"),
+    ("panic", "gives up by itself, as when an assertion fails",
+     "The warden below it has started an heir from a pristine image, which was left nothing but the estate."),
+    ("wild-write", "writes through a wild pointer",
+     "Guest RAM is not mapped in the hypervisor, so that the store faults and hits nobody."),
+    ("hang", "spins for ever, with interrupts off",
+     "Nobody cries for help: the warden's watchdog has to find it, and guests run on as long as they need nothing."),
+    ("trap", "reads from an address that is not mapped",
+     "Harts that are inside a guest are left running until they exit, and park with their registers intact."),
+    ("stack", "recurses without end",
+     "The stack runs into its guard page, and what is left of it is enough for a last word."),
 ]
 
 STEPS = [("stopped", "fault_to_stopped_us"), ("heir entered", "stopped_to_heir_us"),
@@ -94,8 +95,12 @@ class Picture:
         """A line that stays."""
         self._erase()
         seconds = int(time.monotonic() - self.begun)
-        stamp = f"{seconds // 60}:{seconds % 60:02}  " if clock else "      "
-        sys.stdout.write((self.paint(stamp, "dim") + self.paint(text, colour)).rstrip() + "\n")
+        stamp = f"{seconds // 60}:{seconds % 60:02}" if clock and text else ""
+        width = max(40, self.width - 7)
+        # What is painted already has been made to fit.
+        for line in textwrap.wrap(text, width) if len(text) > width and "\x1b" not in text else [text.rstrip()]:
+            sys.stdout.write((self.paint(f"{stamp:<6}", "dim") + self.paint(line, colour) if line else "") + "\n")
+            stamp = ""
         sys.stdout.flush()
 
     def draw(self, lines):
@@ -205,10 +210,8 @@ class Demo:
         self.life = 0
         self.life_since = 0.0
         self.is_dead = False  # a crash is under way
-        self.going = "starts"
         self.is_up = False
         self.lines_at = 0.0
-        self.quit_number = 0
 
     # ---- Live ----
 
@@ -285,10 +288,8 @@ class Demo:
 
     def boot(self):
         self.watch(BOOT_SECONDS, lambda: all(guest.is_at_work() for guest in self.guests), "the guests were not at work")
-        self.picture.say("Both guests are up. Their workload writes and verifies memory, disk and registers, sends packets",
-                         "green")
-        self.picture.say("to the other, and watches the clock. A second without a wrong byte is a good second.", "green",
-                         clock=False)
+        self.picture.say("Both guests are at work: they write and verify memory, disk and registers, send each other "
+                         "packets, and watch the clock. Whatever is wrong, they count as an error.", "green")
         now = time.monotonic()
         self.watch(CALM_SECONDS, lambda: time.monotonic() >= now + CALM_SECONDS, None)
 
@@ -311,8 +312,8 @@ class Demo:
             raise DemoError(f"{kind}: {result['error']}")
         return result["dead"]
 
-    def found_after(self):
-        """Seconds from the last request for a crash until it was found, by the hypervisor's log; None if it does not say."""
+    def asked_at(self):
+        """When the host was last told to crash, in its own seconds, by its log; None if it does not say."""
         asked = None
         for line in outlive("log", "--host", HOST).splitlines():
             if "of kind" in line and line.startswith("["):
@@ -321,7 +322,7 @@ class Demo:
 
     def crash(self, number, kind, what, comment):
         self.picture.say()
-        self.picture.say(f"Crash {number} of {len(CRASHES)}: {kind}. The hypervisor is told to die: {what}.", "red")
+        self.picture.say(f"Crash {number} of {len(CRASHES)}, {kind}: the hypervisor {what}.", "red")
         begun = time.monotonic()
         before = self.life
         bases = [guest.latest() for guest in self.guests]
@@ -334,8 +335,8 @@ class Demo:
         crash = {"kind": kind, "recorded": dead["cause"], "begun": begun, "pause_us": dead["fault_to_last_guest_us"],
                  "dead": dead}
         self.crashes.append(crash)
-        self.picture.say(f"life {before} is dead ({dead['cause']}), life {self.life} goes on: {comment}.", "yellow")
-        self.show_timeline(dead, self.found_after())
+        self.picture.say(f"Life {before} is dead ({dead['cause']}), life {self.life} goes on. {comment}", "yellow")
+        self.show_timeline(dead, self.asked_at())
         self.watch(GOING_ON_SECONDS, lambda: all(g.moved_on(b) for g, b in zip(self.guests, bases)),
                    f"after the {kind}, not everything in the guests went on")
         after = time.monotonic()
@@ -354,8 +355,7 @@ class Demo:
             raise DemoError(f"life {dead['life']} was not followed by its last guest")
         colours = ["red", "magenta", "blue", "cyan", "green"]
         if asked is not None and dead["ended_seconds"] - asked > 0.1:
-            self.picture.say(f"found after {dead['ended_seconds'] - asked:.1f} s; guests ran on until they needed the "
-                             "hypervisor. From then:", clock=False)
+            self.picture.say(f"Found after {dead['ended_seconds'] - asked:.1f} s, and from then:", clock=False)
         width = max(20, min(60, self.picture.width - 30))
         marks = "█▓▒░·" if self.picture.has_blocks else "#=+-."
         bar = ""
