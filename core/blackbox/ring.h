@@ -18,7 +18,10 @@
 #include "core/blackbox/transfer.h"
 #include "core/blackbox/zone.h"
 
-/* Most bytes of one pass through the steps; a quarter of the ring if that is less. */
+/*
+ * Most bytes of one pass through the steps; a quarter of the ring if that is less. Passes end with lines, so that a power
+ * cut between them shows no half of one, unless a line is longer than this.
+ */
 #define RING_CHUNK_MAX ((u32)KIB(4))
 /* Room for text that waits for the device. */
 #define RING_PENDING ((u32)KIB(8))
