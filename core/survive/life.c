@@ -70,10 +70,15 @@ void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 windo
 {
 	u64 number;
 
+	static struct life_record unknown;
+
+	/* An estate whose history is damaged still has guests: what would be said of the dead life goes nowhere. */
 	before = heir ? estate_newest_life() : NULL;
+	if (heir && !before)
+		before = &unknown;
 	if (before)
 		complete_before(entered);
-	number = before ? before->number + 1 : 1;
+	number = before && before->number + 1 ? before->number + 1 : 1;
 	mine = estate_life(number);
 	*mine = (struct life_record){.slot = slot, .boot_hart = boot_hart, .t_start = entered};
 	if (window) {
