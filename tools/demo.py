@@ -261,6 +261,7 @@ class Demo:
             for guest in self.guests:
                 if guest.console.process.poll() is not None:
                     raise DemoError("the host has ended; its logs are in " + str(PLACE / "host"))
+            self.check_guests()
             if now >= end:
                 if what:
                     raise DemoError(f"{what} within {seconds:.0f} s")
@@ -272,13 +273,20 @@ class Demo:
     # ---- The acts ----
 
     def start(self):
+        if not OUTLIVE.exists():
+            raise DemoError(f"{OUTLIVE} is not there; \"make\" builds it")
         text = HOST_FILE.read_text(encoding="utf-8")
+        PLACE.mkdir(exist_ok=True)
         file = PLACE / HOST_FILE.name
         # The same file, wherever the build directory is.
         file.write_text(text.replace("../build/", f"{BUILD}/"), encoding="utf-8")
         self.picture.say("Outlive starts in QEMU: 4 harts, 2 GiB, two Debian guests.", "bold")
-        self.is_up = True
-        outlive("run", "--detach", str(file), "--dir", str(PLACE / "host"), seconds=60)
+        self.is_up = True  # or will be, should this be interrupted
+        try:
+            outlive("run", "--detach", str(file), "--dir", str(PLACE / "host"), seconds=60)
+        except DemoError:
+            self.is_up = False  # and if a host of that name is, then it is not ours
+            raise
         seen = ask("ps")
         self.life = seen["host"]["life"]
         self.life_since = time.monotonic()
@@ -367,7 +375,7 @@ class Demo:
 
     def check_guests(self):
         for guest in self.guests:
-            if len(guest.boot_ids()) != 1:
+            if len(guest.boot_ids()) > 1:
                 raise DemoError(f"{guest.name} has booted anew")
             if guest.errors():
                 line = next((text for _, text in guest.console.lines if "WORKLOAD ERROR" in text), "")
@@ -459,7 +467,8 @@ def main():
         failure, status = "interrupted", 130
     except DemoError as error:
         failure, status = str(error), 1
-        demo.write_result()
+        if demo.guests:
+            demo.write_result()
     except OSError as error:
         failure, status = f"{error.filename}: {error.strerror}", 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -13,7 +13,7 @@ from lib import steps
 from lib.host import BUILD, Host, disk, worker
 from lib.steps import check, note, wait_for
 
-SECONDS = int(os.environ.get("SECONDS", "40"))
+SECONDS = int(os.environ.get("SECONDS", "30"))
 
 
 def hostile(name, seed, **more):

@@ -13,7 +13,7 @@ from lib import steps
 from lib.host import CAUSES, CRASHES_AT_WILL, Host, worker
 from lib.steps import check, note
 
-SECONDS = 45
+SECONDS = 30
 
 
 def step_storm():

@@ -222,12 +222,16 @@ class Host:
             self.console(name).progress(RECOVER_SECONDS, report)
             self.console(name).check_healthy(before[name]["boot_id"])
 
-    def check_survived(self, before, kind, life):
-        """After a crash: `life` is the new life, the crash is in the history, and the workloads are alive."""
+    def check_recorded(self, kind, life):
+        """After a crash: `life` is the new life, and the history has the crash."""
         check(self.life() == life, f"the host is in life {self.life()}, not {life}")
         dead = self.lives()[-2]
         check(dead["life"] == life - 1 and dead["cause"] in CAUSES[kind], f"{kind} was recorded as {dead}")
         check(dead["vms_lost"] == 0 and dead["vms_adopted"] == len(self.vms), f"VMs were lost: {dead}")
+
+    def check_survived(self, before, kind, life):
+        """The same, and the workloads are alive."""
+        self.check_recorded(kind, life)
         self.check_alive(before)
 
 
