@@ -49,7 +49,7 @@ static int check_empty(struct blackbox_image *i, const struct blackbox_layout *l
 			return EXIT_CODE_FAILED;
 		}
 		for (size_t n = 0; n < sizeof(page); n++) {
-			struct layout_found found;
+			struct layout_found found = { 0 };
 
 			if (!page[n])
 				continue;

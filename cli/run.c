@@ -147,6 +147,8 @@ static _Noreturn void child_main(const struct host_plan *plan, const struct qemu
 	dup2(null, STDOUT_FILENO);
 	dup2(log < 0 ? null : log, STDERR_FILENO);
 	code = broker_run(plan, qemu, dir, &view, up_seconds);
+	/* What a failure left is worth a look. */
+	dir->temporary = dir->temporary && !code;
 	rundir_end(dir);
 	_exit(code);
 }
@@ -267,6 +269,7 @@ static int start(const struct options *o, const struct host_plan *plan)
 			     units_format_size(memory, sizeof(memory), plan->memory),
 			     units_format_size(pack, sizeof(pack), plan->pack_size));
 		if (o->detach || o->kernel) {
+			dir.temporary = o->kernel && !o->name && !o->dir;
 			code = run_in_child(o, plan, &files.qemu, &dir, up_seconds);
 			/* The child ends it. */
 			rundir_close(&dir);

@@ -260,6 +260,19 @@ void rundir_write_number(struct rundir *dir, const char *file, long number)
 	close(fd);
 }
 
+/* Our own files are in it, and no folders. */
+static void remove_all(const struct rundir *dir)
+{
+	DIR *list = fdopendir(openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+
+	if (!list)
+		return;
+	for (const struct dirent *entry; (entry = readdir(list));)
+		unlinkat(dirfd(list), entry->d_name, 0);
+	closedir(list);
+	rmdir(dir->path);
+}
+
 void rundir_end(struct rundir *dir)
 {
 	unlinkat(dir->fd, "control", 0);
@@ -268,6 +281,8 @@ void rundir_end(struct rundir *dir)
 	unlinkat(dir->fd, "qemu.pid", 0);
 	if (dir->link)
 		unlink(dir->link);
+	if (dir->temporary)
+		remove_all(dir);
 	rundir_close(dir);
 }
 
