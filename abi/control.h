@@ -16,10 +16,10 @@
 #include "abi/pack.h"
 #include "abi/types.h"
 
-#define CTL_MAGIC 0x464c4354u /* the bytes "TCLF" */
-#define CTL_VERSION 1
+#define CTL_MAGIC	0x464c4354u /* the bytes "TCLF" */
+#define CTL_VERSION	1
 #define CTL_PAYLOAD_MAX 4064
-#define CTL_REPLY 0x8000u
+#define CTL_REPLY	0x8000u
 
 struct ctl_header {
 	u32 magic;
@@ -34,19 +34,20 @@ struct ctl_header {
 };
 
 enum ctl_type {
-	CTL_HELLO = 1,	      /* -> struct ctl_host */
-	CTL_PS = 2,	      /* payload u32 first -> struct ctl_vm[], those with index >= first that fit */
-	CTL_VM_START = 3,     /* vm */
-	CTL_VM_STOP = 4,      /* vm: at once, like pulling the plug */
-	CTL_VM_RESET = 5,     /* vm */
-	CTL_VM_PAUSE = 6,     /* vm */
-	CTL_VM_RESUME = 7,    /* vm */
-	CTL_CONSOLE_INPUT = 8, /* vm, payload bytes -> payload u32: bytes taken (the rest is to be sent again) */
-	CTL_LOG = 9,	      /* payload u64 from -> struct ctl_log */
-	CTL_LIVES = 10,	      /* payload u64 first number -> struct ctl_life[], those that fit */
-	CTL_CRASH = 11,	      /* payload u32 enum ctl_crash; no reply: the life ends */
-	CTL_TOP = 12,	      /* payload u32 first vCPU record -> struct ctl_vcpu[], those that fit */
-	CTL_POWEROFF = 13,    /* the machine: stops all VMs */
+	CTL_HELLO = 1,	   /* -> struct ctl_host */
+	CTL_PS = 2,	   /* payload u32 first -> struct ctl_vm[], those with index >= first that fit */
+	CTL_VM_START = 3,  /* vm */
+	CTL_VM_STOP = 4,   /* vm: at once, like pulling the plug */
+	CTL_VM_RESET = 5,  /* vm */
+	CTL_VM_PAUSE = 6,  /* vm */
+	CTL_VM_RESUME = 7, /* vm */
+	CTL_CONSOLE_INPUT =
+		8,	   /* vm, payload bytes -> payload u32: bytes taken (the rest is to be sent again) */
+	CTL_LOG = 9,	   /* payload u64 from -> struct ctl_log */
+	CTL_LIVES = 10,	   /* payload u64 first number -> struct ctl_life[], those that fit */
+	CTL_CRASH = 11,	   /* payload u32 enum ctl_crash; no reply: the life ends */
+	CTL_TOP = 12,	   /* payload u32 first vCPU record -> struct ctl_vcpu[], those that fit */
+	CTL_POWEROFF = 13, /* the machine: stops all VMs */
 	CTL_CONSOLE_ACK = 14, /* vm, payload u64 offset: the receiver has all output below it; no reply */
 
 	CTL_EVENT_CONSOLE = 100, /* vm, payload u64 offset, then bytes */
@@ -66,17 +67,17 @@ enum ctl_crash {
 struct ctl_host {
 	u32 protocol; /* CTL_VERSION */
 	u32 estate_version;
-	u64 life; /* number of the running life */
+	u64 life;     /* number of the running life */
 	u64 timebase; /* Hz: unit of all ticks */
-	u64 now;  /* ticks */
+	u64 now;      /* ticks */
 	u64 started;
-	u64 memory;	   /* bytes of RAM */
-	u64 memory_free;   /* not given to any VM */
+	u64 memory;	 /* bytes of RAM */
+	u64 memory_free; /* not given to any VM */
 	u32 harts;
 	u32 vms;
 	u32 vcpus;
 	u32 has_warden;
-	char build[32];	   /* build id, hexadecimal */
+	char build[32]; /* build id, hexadecimal */
 };
 
 struct ctl_vm {
@@ -96,7 +97,7 @@ struct ctl_vm {
 struct ctl_log {
 	u64 offset; /* of the first byte that follows */
 	u64 head;   /* bytes ever logged */
-	/* bytes */
+		    /* bytes */
 };
 
 /* Times are ticks; see struct life_record. `slot` is its number, 0 or 1. */
@@ -110,7 +111,7 @@ struct ctl_life {
 struct ctl_vcpu {
 	u32 vm;
 	u32 id;
-	u32 state;     /* enum vcpu_state */
+	u32 state; /* enum vcpu_state */
 	u32 last_hart;
 	u64 run_ticks;
 	u64 exits;

@@ -21,7 +21,7 @@
 #include "abi/vcpu_regs.h"
 #include "abi/warden.h"
 
-#define ESTATE_MAGIC 0x3154415445534c4full /* the bytes "OLSETAT1" */
+#define ESTATE_MAGIC   0x3154415445534c4full /* the bytes "OLSETAT1" */
 #define ESTATE_VERSION 1
 
 /* Head of each copy of a cold record; the body follows. */
@@ -33,9 +33,9 @@ struct cold_head {
 	u32 reserved;
 };
 
-#define COLD_HEADER 0x31524448u	 /* struct estate_header */
+#define COLD_HEADER  0x31524448u /* struct estate_header */
 #define COLD_MACHINE 0x3148434du /* struct machine_record */
-#define COLD_VM 0x31434d56u	 /* struct vm_config */
+#define COLD_VM	     0x31434d56u /* struct vm_config */
 
 /* Where the tables are: offsets from the start of the estate, all multiples of 4 KiB. */
 struct estate_header {
@@ -44,26 +44,26 @@ struct estate_header {
 	u32 reserved;
 	u64 base; /* host physical address of the estate */
 	u64 size;
-	u64 machine; /* cold struct machine_record */
-	u64 lives;   /* struct life_record[LIFE_COUNT] */
-	u64 harts;   /* struct hart_record[MAX_HARTS] */
-	u64 log;     /* struct log_ring */
-	u64 vms;     /* struct vm_record[MAX_VMS] */
+	u64 machine;  /* cold struct machine_record */
+	u64 lives;    /* struct life_record[LIFE_COUNT] */
+	u64 harts;    /* struct hart_record[MAX_HARTS] */
+	u64 log;      /* struct log_ring */
+	u64 vms;      /* struct vm_record[MAX_VMS] */
 	u64 consoles; /* struct console_ring[MAX_VMS] */
-	u64 vcpus;   /* struct vcpu_record[vcpu_count], VCPU_RECORD_SIZE apart */
+	u64 vcpus;    /* struct vcpu_record[vcpu_count], VCPU_RECORD_SIZE apart */
 	u64 vcpu_count;
 };
 
 /* The first two are fixed: the warden needs them without a header. */
 #define ESTATE_HEADER_OFFSET 0
 #define ESTATE_WARDEN_OFFSET KIB(32) /* struct warden_record */
-#define ESTATE_COLD_STRIDE KIB(8) /* from one copy of header, machine or VM configuration to the other */
-#define ESTATE_HARTS_OFFSET KIB(64)
+#define ESTATE_COLD_STRIDE   KIB(8)  /* from one copy of header, machine or VM configuration to the other */
+#define ESTATE_HARTS_OFFSET  KIB(64)
 
 /* ---- The machine, read from the device tree once, by the first life ---- */
 
-#define MACHINE_MAX_RAM 8
-#define MACHINE_MAX_VIRTIO 32
+#define MACHINE_MAX_RAM	     8
+#define MACHINE_MAX_VIRTIO   32
 #define MACHINE_MAX_RESERVED 16
 
 struct machine_range {
@@ -100,11 +100,11 @@ struct machine_record {
 	u32 watchdog_ms;
 	u32 pack_flags;
 	u32 cboz_block; /* bytes that cbo.zero clears, 0 without Zicboz */
-	u32 satp_mode;	/* widest translation that all harts have, as satp.MODE: 8, 9, 10 for Sv39, Sv48, Sv57 */
+	u32 satp_mode; /* widest translation that all harts have, as satp.MODE: 8, 9, 10 for Sv39, Sv48, Sv57 */
 };
 
-#define MACHINE_ISA_SSTC (1u << 0)
-#define MACHINE_ISA_V (1u << 1)
+#define MACHINE_ISA_SSTC   (1u << 0)
+#define MACHINE_ISA_V	   (1u << 1)
 #define MACHINE_ISA_ZICBOZ (1u << 2)
 
 /* ---- Lives ---- */
@@ -143,13 +143,13 @@ struct life_record {
 /* Written by the warden between the stop and the start of the heir; `valid` is stored last, the heir clears it. */
 struct warden_record {
 	u64 valid;
-	u64 cause;	/* enum life_cause */
-	u64 hart;	/* that crashed, or hung */
-	u64 dead_slot;	/* number of the slot of the dead life */
-	u64 crashes;	/* since power-on */
-	u64 t_fault;	/* ticks */
+	u64 cause;     /* enum life_cause */
+	u64 hart;      /* that crashed, or hung */
+	u64 dead_slot; /* number of the slot of the dead life */
+	u64 crashes;   /* since power-on */
+	u64 t_fault;   /* ticks */
 	u64 t_stopped;
-	u64 t_heir;	/* just before it entered the heir */
+	u64 t_heir; /* just before it entered the heir */
 	u64 text_size;
 	u64 reserved[7];
 	char text[256]; /* from WARDEN_CRASH; not terminated */
@@ -177,11 +177,11 @@ struct redo_entry {
 #define NO_VCPU (~0ull)
 
 struct hart_record {
-	u64 beat;    /* changes whenever the hart leaves a guest or goes round its loop; the warden's watchdog reads it */
-	u64 idle;    /* 1 while the hart waits in wfi with nothing to do */
-	u64 vcpu;    /* index of the vCPU whose SWITCH registers are in the hart, or NO_VCPU */
-	u64 lazy;    /* index of the vCPU whose LAZY registers are in the hart, or NO_VCPU */
-	u64 life;    /* number of the life that has this hart */
+	u64 beat; /* changes whenever the hart leaves a guest or goes round its loop; the warden's watchdog reads it */
+	u64 idle; /* 1 while the hart waits in wfi with nothing to do */
+	u64 vcpu; /* index of the vCPU whose SWITCH registers are in the hart, or NO_VCPU */
+	u64 lazy; /* index of the vCPU whose LAZY registers are in the hart, or NO_VCPU */
+	u64 life; /* number of the life that has this hart */
 	u64 reserved[3];
 	struct redo_entry redo;
 	struct hart_found found;
@@ -227,8 +227,8 @@ enum vcpu_state {
 	VCPU_PARKED = 4,   /* the hypervisor stopped it; park_reason says why */
 };
 
-#define VCPU_MAGIC 0x31555043u
-#define VCPU_PLIC_WORDS 1
+#define VCPU_MAGIC	  0x31555043u
+#define VCPU_PLIC_WORDS	  1
 #define VCPU_VECTOR_BYTES 1024 /* 32 registers of at most 32 bytes */
 
 /* Words of a vCPU that only a transaction changes, beside its registers. */
@@ -246,23 +246,23 @@ struct vcpu_record {
 #undef X
 	/* Identity: constant after creation. */
 	u32 magic;
-	u32 vm;		/* index into the VM table */
-	u64 id;		/* hart id that the guest sees */
+	u32 vm;		  /* index into the VM table */
+	u64 id;		  /* hart id that the guest sees */
 	u64 identity_crc; /* CRC-32C of magic, vm and id */
 	/* Hot state. */
 	u64 state;	 /* enum vcpu_state */
 	u64 park_reason; /* enum vcpu_park_reason */
 	u64 ipi;	 /* nonzero: a software interrupt has been sent and not been put into hvip yet */
-	u64 fence;	 /* nonzero: remote fences sent while it was not running; all of its TLB entries go at the next entry */
-	u64 irq;	 /* nonzero: its interrupt controller context asserts the external interrupt */
+	u64 fence; /* nonzero: remote fences sent while it was not running; all of its TLB entries go at the next entry */
+	u64 irq; /* nonzero: its interrupt controller context asserts the external interrupt */
 	u64 last_hart;
-	u64 affinity; /* bit n: may run on the host's n-th hart */
+	u64 affinity;	       /* bit n: may run on the host's n-th hart */
 	u64 suspend_resume_pc; /* non-retentive suspend: where to go on, ... */
 	u64 suspend_opaque;    /* ... and with what in a1; ~0 in resume_pc: retentive */
 	/* PLIC context of its supervisor. */
-	u64 plic_enable;    /* bit n: source n */
+	u64 plic_enable; /* bit n: source n */
 	u64 plic_threshold;
-	u64 plic_claimed;   /* bit n: source n is claimed by this context */
+	u64 plic_claimed; /* bit n: source n is claimed by this context */
 	/* Statistics: not transactional. */
 	u64 exits;
 	u64 run_ticks;
@@ -279,17 +279,17 @@ _Static_assert(sizeof(struct vcpu_record) <= VCPU_RECORD_SIZE, "vCPU record fits
 
 enum vcpu_park_reason {
 	PARK_NONE = 0,
-	PARK_PAUSED = 1,     /* operator */
-	PARK_MEMORY = 2,     /* no backing for its memory */
-	PARK_TABLES = 3,     /* an impossible state of its tables */
-	PARK_UNHANDLED = 4,  /* an exit that nothing handles */
-	PARK_RECORD = 5,     /* its record did not validate */
-	PARK_DEVICE = 6,     /* a device of the VM failed */
+	PARK_PAUSED = 1,    /* operator */
+	PARK_MEMORY = 2,    /* no backing for its memory */
+	PARK_TABLES = 3,    /* an impossible state of its tables */
+	PARK_UNHANDLED = 4, /* an exit that nothing handles */
+	PARK_RECORD = 5,    /* its record did not validate */
+	PARK_DEVICE = 6,    /* a device of the VM failed */
 };
 
 /* ---- Devices of a VM: hot words ---- */
 
-#define VQUEUE_MAX 3
+#define VQUEUE_MAX	3
 #define VQUEUE_SIZE_MAX 256
 
 struct vqueue_state {
@@ -298,9 +298,9 @@ struct vqueue_state {
 	u64 desc;   /* guest physical */
 	u64 driver; /* available ring */
 	u64 device; /* used ring */
-	u64 done;   /* 16 bits: available entries completed. The heir completes used->idx up to it, and takes all that
+	u64 done; /* 16 bits: available entries completed. The heir completes used->idx up to it, and takes all that
 		     * the driver made available behind it as not begun. */
-	u64 part;   /* bytes of entry `done` that have taken effect already (console output) */
+	u64 part; /* bytes of entry `done` that have taken effect already (console output) */
 	u64 reserved;
 };
 
@@ -321,9 +321,9 @@ struct vdev_state {
 /* ns16550a: registers as the guest wrote them, and the receive queue. */
 struct uart_state {
 	u64 ier, fcr, lcr, mcr, scr, dll, dlm;
-	u64 thre_pending; /* the transmitter-empty interrupt has not been read yet */
-	u64 rx_head;	  /* counts bytes put in; rx[] is 8 bytes to a word */
-	u64 rx_tail;	  /* counts bytes taken */
+	u64 thre_pending;		 /* the transmitter-empty interrupt has not been read yet */
+	u64 rx_head;			 /* counts bytes put in; rx[] is 8 bytes to a word */
+	u64 rx_tail;			 /* counts bytes taken */
 	u64 rx[UART_FIFO_SIZE / 8 * 16]; /* 256 bytes */
 	u64 overrun;
 	u64 reserved[3];
@@ -345,7 +345,7 @@ enum vm_run_state {
 	VM_STOPPED = 1,
 	VM_RUNNING = 2,
 	VM_PAUSED = 3,
-	VM_CRASHED = 4, /* stopped for an error; reason says which, memory is kept */
+	VM_CRASHED = 4,	 /* stopped for an error; reason says which, memory is kept */
 	VM_STARTING = 5, /* its memory is being loaded: an heir starts that over */
 };
 
@@ -364,13 +364,13 @@ enum vm_stop_reason {
 
 /* A bit for each 2 MiB of guest RAM that has been zeroed and given to the guest since its start. */
 #define VM_TOUCHED_WORDS 1024 /* 128 GiB */
-#define VM_MEMORY_MAX (VM_TOUCHED_WORDS * 64 * BLOCK_SIZE)
+#define VM_MEMORY_MAX	 (VM_TOUCHED_WORDS * 64 * BLOCK_SIZE)
 
 struct vm_state {
-	u64 run_state; /* enum vm_run_state */
-	u64 reason;    /* enum vm_stop_reason, of the last stop */
-	u64 boots;     /* times started */
-	u64 first_vcpu; /* index of its first vCPU record; they are consecutive */
+	u64 run_state;	  /* enum vm_run_state */
+	u64 reason;	  /* enum vm_stop_reason, of the last stop */
+	u64 boots;	  /* times started */
+	u64 first_vcpu;	  /* index of its first vCPU record; they are consecutive */
 	u64 guest_offset; /* htimedelta */
 	u64 reserved[3];
 	struct plic_state plic;
@@ -385,8 +385,10 @@ struct vm_record {
 };
 
 #define VM_RECORD_SIZE KIB(32)
-_Static_assert(sizeof(struct cold_head) + sizeof(struct vm_config) <= ESTATE_COLD_STRIDE, "VM configuration fits");
+_Static_assert(sizeof(struct cold_head) + sizeof(struct vm_config) <= ESTATE_COLD_STRIDE,
+	       "VM configuration fits");
 _Static_assert(sizeof(struct vm_record) <= VM_RECORD_SIZE, "VM record fits");
-_Static_assert(sizeof(struct cold_head) + sizeof(struct machine_record) <= ESTATE_COLD_STRIDE, "machine record fits");
+_Static_assert(sizeof(struct cold_head) + sizeof(struct machine_record) <= ESTATE_COLD_STRIDE,
+	       "machine record fits");
 
 #endif

@@ -10,8 +10,8 @@
 
 #include "abi/types.h"
 
-#define IMAGE_LINUX_MAGIC2 0x05435352u		/* "RSC\x05" */
-#define IMAGE_OUTLIVE_MAGIC 0x4556494c54554full /* "OUTLIVE" */
+#define IMAGE_LINUX_MAGIC2   0x05435352u	 /* "RSC\x05" */
+#define IMAGE_OUTLIVE_MAGIC  0x4556494c54554full /* "OUTLIVE" */
 #define IMAGE_HEADER_VERSION 1
 
 /* Byte offset of the entry of an heir: warden jumps here with a0 = hart id, a1 = estate, in HS-mode. */

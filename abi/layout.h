@@ -13,11 +13,11 @@
 
 #include "abi/types.h"
 
-#define LAYOUT_WARDEN_SIZE MIB(2)
-#define LAYOUT_SLOT_SIZE MIB(8)
-#define LAYOUT_SLOTS 2
+#define LAYOUT_WARDEN_SIZE    MIB(2)
+#define LAYOUT_SLOT_SIZE      MIB(8)
+#define LAYOUT_SLOTS	      2
 #define LAYOUT_SLOT_OFFSET(n) (LAYOUT_WARDEN_SIZE + (u64)(n)*LAYOUT_SLOT_SIZE)
-#define LAYOUT_ESTATE_OFFSET LAYOUT_SLOT_OFFSET(LAYOUT_SLOTS)
+#define LAYOUT_ESTATE_OFFSET  LAYOUT_SLOT_OFFSET(LAYOUT_SLOTS)
 
 /* Least RAM that a host needs before any guest: what stands above, an estate, and room for the boot pack. */
 #define LAYOUT_MIN_RAM MIB(64)

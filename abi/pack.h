@@ -13,18 +13,18 @@
 
 #include "abi/types.h"
 
-#define PACK_MAGIC 0x4b4341504c54554full /* the bytes "OUTLPACK" */
-#define PACK_VERSION 1
+#define PACK_MAGIC     0x4b4341504c54554full /* the bytes "OUTLPACK" */
+#define PACK_VERSION   1
 #define PACK_MAX_ITEMS 256
 
 #define MAX_VMS 64
 /* Hart ids that a guest can see: 0 .. MAX_VCPU_ID-1 (see core/vcpu/idmap.h for what bounds it). */
 #define MAX_VCPU_ID 4096
 
-#define VM_NAME_SIZE 32
+#define VM_NAME_SIZE	32
 #define VM_CMDLINE_SIZE 1024
-#define VM_MAX_DEVICES 8
-#define VM_NO_ITEM 0xffffffffu
+#define VM_MAX_DEVICES	8
+#define VM_NO_ITEM	0xffffffffu
 
 /* What a hypervisor crash leads to; if one fails the next is taken. */
 enum crash_policy {
@@ -48,14 +48,14 @@ enum vm_device_kind {
 };
 
 #define VM_DEV_READONLY (1u << 0) /* blk */
-#define VM_DEV_UPLINK (1u << 1)	  /* net: the switch of this device also has the port to the outside */
+#define VM_DEV_UPLINK	(1u << 1) /* net: the switch of this device also has the port to the outside */
 
 /* One virtio-mmio device of a VM. Slot i of the array is slot i of the guest's bus. */
 struct vm_device_config {
-	u32 kind;      /* enum vm_device_kind */
-	u32 flags;     /* VM_DEV_... */
+	u32 kind;  /* enum vm_device_kind */
+	u32 flags; /* VM_DEV_... */
 	u32 host_unit; /* blk: n-th block device of the host by ascending address; net: number of the named switch */
-	u8 mac[6];     /* net */
+	u8 mac[6]; /* net */
 	u8 reserved[2];
 	char serial[20]; /* blk: the name that the guest sees */
 };
@@ -73,16 +73,16 @@ struct vm_extent {
 struct vm_config {
 	char name[VM_NAME_SIZE];
 	char cmdline[VM_CMDLINE_SIZE];
-	u64 memory;	    /* bytes, a multiple of 2 MiB */
-	u32 vcpus;	    /* 1 .. MAX_VCPU_ID */
-	u32 kernel_item;    /* index into the pack's items */
-	u32 initrd_item;    /* or VM_NO_ITEM */
-	u32 autostart;	    /* 1: started with the host */
-	u32 on_poweroff;    /* enum vm_action */
-	u32 on_reboot;	    /* enum vm_action */
-	u32 on_crash;	    /* enum vm_action */
-	u32 extent_count;   /* 0 in the pack */
-	u64 affinity;	    /* bit n: vCPUs may run on the host's n-th hart; 0 means all */
+	u64 memory;	  /* bytes, a multiple of 2 MiB */
+	u32 vcpus;	  /* 1 .. MAX_VCPU_ID */
+	u32 kernel_item;  /* index into the pack's items */
+	u32 initrd_item;  /* or VM_NO_ITEM */
+	u32 autostart;	  /* 1: started with the host */
+	u32 on_poweroff;  /* enum vm_action */
+	u32 on_reboot;	  /* enum vm_action */
+	u32 on_crash;	  /* enum vm_action */
+	u32 extent_count; /* 0 in the pack */
+	u64 affinity;	  /* bit n: vCPUs may run on the host's n-th hart; 0 means all */
 	struct vm_device_config devices[VM_MAX_DEVICES];
 	struct vm_extent extents[VM_MAX_EXTENTS]; /* zero in the pack */
 };
@@ -96,20 +96,21 @@ struct pack_item {
 struct pack_header {
 	u64 magic;
 	u32 version;
-	u32 header_size;  /* sizeof(struct pack_header) */
-	u64 total_size;	  /* bytes, all included */
+	u32 header_size; /* sizeof(struct pack_header) */
+	u64 total_size;	 /* bytes, all included */
 	u32 item_count;
 	u32 vm_count;
 	u32 crash_policy; /* enum crash_policy */
-	u32 crash_limit;  /* crashes within crash_window that are recovered; the next follows the next policy */
+	u32 crash_limit; /* crashes within crash_window that are recovered; the next follows the next policy */
 	u32 crash_window; /* seconds */
 	u32 watchdog_ms;  /* a hart in HS-mode that shows no life for so long is hung; 0: no watchdog */
-	u32 host_harts;   /* 0: all that the machine has */
+	u32 host_harts;	  /* 0: all that the machine has */
 	u32 flags;	  /* PACK_FLAG_... */
 	u32 reserved[5];
 	u32 crc; /* CRC-32C of header (this field as 0), item table and VM table */
 };
 
-#define PACK_FLAG_EXIT_WHEN_IDLE (1u << 0) /* power the machine off when the last VM has stopped (run --kernel) */
+#define PACK_FLAG_EXIT_WHEN_IDLE \
+	(1u << 0) /* power the machine off when the last VM has stopped (run --kernel) */
 
 #endif

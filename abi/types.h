@@ -35,19 +35,19 @@ typedef struct {
 	u64 a;
 } gva_t;
 
-#define HPA(x) ((hpa_t){.a = (x)})
-#define GPA(x) ((gpa_t){.a = (x)})
-#define GVA(x) ((gva_t){.a = (x)})
+#define HPA(x) ((hpa_t){ .a = (x) })
+#define GPA(x) ((gpa_t){ .a = (x) })
+#define GVA(x) ((gva_t){ .a = (x) })
 
 #define KIB(n) ((u64)(n) << 10)
 #define MIB(n) ((u64)(n) << 20)
 #define GIB(n) ((u64)(n) << 30)
 
-#define PAGE_SIZE KIB(4)
+#define PAGE_SIZE  KIB(4)
 #define BLOCK_SIZE MIB(2)
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_UP(x, a) (((x) + (a)-1) & ~((a)-1))
+#define ARRAY_SIZE(a)	 (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_UP(x, a)	 (((x) + (a)-1) & ~((a)-1))
 #define ALIGN_DOWN(x, a) ((x) & ~((a)-1))
 
 #endif

@@ -22,9 +22,9 @@
 struct rundir {
 	char *path; /* absolute */
 	char *name;
-	char *link; /* with --dir: the link under the host's name, else NULL */
-	int fd;	    /* of the directory */
-	int pid_fd; /* locked; -1 if the directory is not ours */
+	char *link;	/* with --dir: the link under the host's name, else NULL */
+	int fd;		/* of the directory */
+	int pid_fd;	/* locked; -1 if the directory is not ours */
 	bool temporary; /* nobody will ask for it by name: rundir_end removes it */
 };
 

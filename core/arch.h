@@ -37,7 +37,6 @@ u64 arch_vcpu_wake_time(const struct vcpu *v);
 /* True if an heir can run with these register values (reserved bits, modes). */
 bool arch_vcpu_valid(const struct vcpu_record *r);
 
-
 /* Now, in ticks of the machine's time base. Never jumps back, the same on every hart, goes on across lives. */
 u64 arch_time(void);
 

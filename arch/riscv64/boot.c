@@ -63,7 +63,8 @@ static void take_policies(struct machine_record *m)
 	m->crash_limit = 5;
 	m->crash_window = 60;
 	m->watchdog_ms = 100;
-	if (!m->pack.size || pack_open(&pack, (const void *)(uintptr_t)m->pack.base, m->pack.size, why, sizeof(why)))
+	if (!m->pack.size ||
+	    pack_open(&pack, (const void *)(uintptr_t)m->pack.base, m->pack.size, why, sizeof(why)))
 		return;
 	m->crash_policy = pack.header->crash_policy;
 	m->crash_limit = pack.header->crash_limit;
@@ -101,7 +102,8 @@ static void create_estate(const void *dtb, u64 slot)
 		stop_early(text, false);
 	}
 	if (!(m.isa & MACHINE_ISA_SSTC))
-		stop_early("outlive: this machine's harts lack Sstc (stimecmp), which guests' timers need", false);
+		stop_early("outlive: this machine's harts lack Sstc (stimecmp), which guests' timers need",
+			   false);
 	m.has_warden = sbi_probe(WARDEN_EXT);
 	measure_vectors(&m);
 	take_policies(&m);
@@ -144,14 +146,15 @@ static void say_hello(bool heir)
 		const struct life_record *dead = life_before();
 
 		log_line("life %lu begins in slot %lu; life %lu ended by %s on hart %lu: %s", life_number(),
-			 life_slot(estate_newest_life()),
-			 dead ? dead->number : 0, life_cause_text(dead ? dead->cause : 0), dead ? dead->crash_hart : 0,
+			 life_slot(estate_newest_life()), dead ? dead->number : 0,
+			 life_cause_text(dead ? dead->cause : 0), dead ? dead->crash_hart : 0,
 			 dead ? dead->text : "");
 		return;
 	}
 	log_line("Outlive: %u harts, %lu MiB of RAM, %s", m->hart_count, ram >> 20,
-		 m->has_warden ? "with warden" :
-				 "stock firmware: no recovery from a crash, no confidential VMs, no watchdog");
+		 m->has_warden
+			 ? "with warden"
+			 : "stock firmware: no recovery from a crash, no confidential VMs, no watchdog");
 }
 
 extern const u8 image_build_id[]; /* note of the linker: header of 16 bytes ("GNU"), then 20 bytes of SHA-1 */
@@ -171,8 +174,8 @@ static void report_for_duty(void)
 	if (!m->has_warden)
 		return;
 	/* Any other policy is "recover" with no crash allowed; what follows recovery is a reset. */
-	r = warden_call(WARDEN_READY, (u64)(uintptr_t)secondary_entry, recover ? m->crash_limit : 0, m->crash_window,
-			recover ? CRASH_RESET : m->crash_policy);
+	r = warden_call(WARDEN_READY, (u64)(uintptr_t)secondary_entry, recover ? m->crash_limit : 0,
+			m->crash_window, recover ? CRASH_RESET : m->crash_policy);
 	if (r.error)
 		panic("the warden does not take our report for duty: SBI error %ld", r.error);
 	r = warden_call(WARDEN_WATCHDOG, m->watchdog_ms, 0, 0, 0);
@@ -183,8 +186,8 @@ static void report_for_duty(void)
 /* On the stack that belongs to the hart. */
 static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, u64 entered)
 {
-	const u64 window[4] = {(u64)(uintptr_t)entry_begin, (u64)(uintptr_t)entry_swapped, (u64)(uintptr_t)entry_moved,
-			       (u64)(uintptr_t)entry_saved};
+	const u64 window[4] = { (u64)(uintptr_t)entry_begin, (u64)(uintptr_t)entry_swapped,
+				(u64)(uintptr_t)entry_moved, (u64)(uintptr_t)entry_saved };
 	u64 arrived;
 
 	pages_init((void *)(uintptr_t)(slot + SLOT_HEAP), LAYOUT_SLOT_SIZE - SLOT_HEAP);
@@ -234,7 +237,7 @@ static _Noreturn __attribute__((used)) void boot_continue(struct boot_arguments 
 
 void boot_start(u64 hart_id, u64 argument, u64 heir, u64 slot)
 {
-	struct boot_arguments a = {.heir = heir, .slot = slot, .entered = arch_time()};
+	struct boot_arguments a = { .heir = heir, .slot = slot, .entered = arch_time() };
 
 	if (!heir)
 		create_estate((const void *)(uintptr_t)argument, slot);

@@ -4,39 +4,39 @@
 
 #include "abi/types.h"
 
-#define csr_read(csr)                                                                                                  \
-	({                                                                                                             \
-		u64 csr_value;                                                                                         \
-		__asm__ volatile("csrr %0, " #csr : "=r"(csr_value)::"memory");                                        \
-		csr_value;                                                                                             \
+#define csr_read(csr)                                                           \
+	({                                                                      \
+		u64 csr_value;                                                  \
+		__asm__ volatile("csrr %0, " #csr : "=r"(csr_value)::"memory"); \
+		csr_value;                                                      \
 	})
 #define csr_write(csr, value) __asm__ volatile("csrw " #csr ", %0" ::"rK"((u64)(value)) : "memory")
-#define csr_set(csr, bits) __asm__ volatile("csrs " #csr ", %0" ::"rK"((u64)(bits)) : "memory")
-#define csr_clear(csr, bits) __asm__ volatile("csrc " #csr ", %0" ::"rK"((u64)(bits)) : "memory")
+#define csr_set(csr, bits)    __asm__ volatile("csrs " #csr ", %0" ::"rK"((u64)(bits)) : "memory")
+#define csr_clear(csr, bits)  __asm__ volatile("csrc " #csr ", %0" ::"rK"((u64)(bits)) : "memory")
 
-#define SSTATUS_SIE (1ull << 1)
-#define SSTATUS_SPIE (1ull << 5)
-#define SSTATUS_SPP (1ull << 8)
-#define SSTATUS_VS (3ull << 9)
+#define SSTATUS_SIE	   (1ull << 1)
+#define SSTATUS_SPIE	   (1ull << 5)
+#define SSTATUS_SPP	   (1ull << 8)
+#define SSTATUS_VS	   (3ull << 9)
 #define SSTATUS_VS_INITIAL (1ull << 9)
-#define SSTATUS_VS_CLEAN (2ull << 9)
-#define SSTATUS_FS (3ull << 13)
+#define SSTATUS_VS_CLEAN   (2ull << 9)
+#define SSTATUS_FS	   (3ull << 13)
 #define SSTATUS_FS_INITIAL (1ull << 13)
-#define SSTATUS_FS_CLEAN (2ull << 13)
-#define SSTATUS_SUM (1ull << 18)
+#define SSTATUS_FS_CLEAN   (2ull << 13)
+#define SSTATUS_SUM	   (1ull << 18)
 
-#define HSTATUS_GVA (1ull << 6)
-#define HSTATUS_SPV (1ull << 7)
-#define HSTATUS_SPVP (1ull << 8)
-#define HSTATUS_VTW (1ull << 21)
+#define HSTATUS_GVA	(1ull << 6)
+#define HSTATUS_SPV	(1ull << 7)
+#define HSTATUS_SPVP	(1ull << 8)
+#define HSTATUS_VTW	(1ull << 21)
 #define HSTATUS_VSXL_64 (2ull << 32)
 
 /* Interrupt bits of sie, sip, hie, hvip; vsie and vsip show them one lower. */
-#define IRQ_SSI (1ull << 1)
+#define IRQ_SSI	 (1ull << 1)
 #define IRQ_VSSI (1ull << 2)
-#define IRQ_STI (1ull << 5)
+#define IRQ_STI	 (1ull << 5)
 #define IRQ_VSTI (1ull << 6)
-#define IRQ_SEI (1ull << 9)
+#define IRQ_SEI	 (1ull << 9)
 #define IRQ_VSEI (1ull << 10)
 
 #define SCAUSE_INTERRUPT (1ull << 63)
@@ -63,16 +63,16 @@ enum trap_cause {
 };
 
 /* htinst for a fault of the implicit accesses of VS-stage translation, RV64 (section "Transformed Instruction"). */
-#define HTINST_WALK_READ 0x3000u
+#define HTINST_WALK_READ  0x3000u
 #define HTINST_WALK_WRITE 0x3020u
 
-#define HENVCFG_STCE (1ull << 63)
-#define HENVCFG_CBZE (1ull << 7)
+#define HENVCFG_STCE  (1ull << 63)
+#define HENVCFG_CBZE  (1ull << 7)
 #define HENVCFG_CBCFE (1ull << 6)
 
 #define HGATP_MODE_SHIFT 60
 #define HGATP_VMID_SHIFT 44
-#define HGATP_VMID (0x3fffull << HGATP_VMID_SHIFT)
+#define HGATP_VMID	 (0x3fffull << HGATP_VMID_SHIFT)
 
 #define SATP_SV39 (8ull << 60)
 

@@ -8,7 +8,7 @@
 #include "abi/types.h"
 
 struct mmio_instruction {
-	unsigned bytes;	 /* 1, 2, 4, 8 */
+	unsigned bytes; /* 1, 2, 4, 8 */
 	bool write;
 	bool sign;	 /* the loaded value is sign-extended */
 	unsigned reg;	 /* rd or rs2 */

@@ -14,7 +14,7 @@
 
 #define SBI_SPEC_VERSION 0x02000000ul
 /* Implementation id: none has been assigned to Outlive, so one far from the assigned ones. */
-#define SBI_IMPL_ID 0x4f4c56ul
+#define SBI_IMPL_ID	 0x4f4c56ul
 #define SBI_IMPL_VERSION 1
 
 /* The call: arguments in (the registers as the guest left them), result out. */
@@ -77,7 +77,8 @@ static void set_timer(struct call *c)
  * Calls `f` for each vCPU that (mask, base) names; base -1: all. -> SBI error: a hart that does not exist fails the call
  * before anything is done (SBI 2.0, section 3.1).
  */
-static s64 for_each_target(struct vm *vm, u64 mask, u64 base, void (*f)(struct vcpu *v, void *cookie), void *cookie)
+static s64 for_each_target(struct vm *vm, u64 mask, u64 base, void (*f)(struct vcpu *v, void *cookie),
+			   void *cookie)
 {
 	if (base == ~0ull) {
 		for (u32 n = 0; n < vm->config.vcpus; n++)
@@ -149,15 +150,16 @@ static void rfence(struct call *c)
 
 /* ---- HSM ---- */
 
-#define HSM_STARTED 0
-#define HSM_STOPPED 1
+#define HSM_STARTED	 0
+#define HSM_STOPPED	 1
 #define HSM_STOP_PENDING 3
-#define HSM_SUSPENDED 4
+#define HSM_SUSPENDED	 4
 
 /* A vCPU that is stopped has its registers in a hart until that has put it down, or has come from the dead life. */
 static bool is_on_hart(const struct vcpu *v)
 {
-	return __atomic_load_n(&v->hart_plus_1, __ATOMIC_ACQUIRE) || __atomic_load_n(&v->away, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&v->hart_plus_1, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&v->away, __ATOMIC_ACQUIRE);
 }
 
 static void hart_start(struct call *c, struct vcpu *target)
@@ -214,7 +216,7 @@ static u64 hart_status(const struct vcpu *v)
 }
 
 /* Default retentive and non-retentive suspend (SBI 2.0, table of HSM hart suspend types). */
-#define SUSPEND_RETENTIVE 0u
+#define SUSPEND_RETENTIVE     0u
 #define SUSPEND_NON_RETENTIVE 0x80000000u
 
 /* SBI suspend, unlike wfi, shows in hart_get_status. */
@@ -302,9 +304,9 @@ static void srst(struct call *c)
 		return;
 	}
 	/* The guest waits at its ecall; should this life end before the VM does, the call is simply made again. */
-	vm_request_end(c->v->vm, reason == 1 ? VM_REASON_GUEST_FAILURE :
-				 type == 0   ? VM_REASON_POWEROFF :
-					       VM_REASON_REBOOT);
+	vm_request_end(c->v->vm, reason == 1 ? VM_REASON_GUEST_FAILURE
+				 : type == 0 ? VM_REASON_POWEROFF
+					     : VM_REASON_REBOOT);
 	c->hart->kicked = 1;
 	c->no_return = true;
 }

@@ -101,7 +101,8 @@ void hart_init(struct hart *hart)
 	csr_write(hvip, 0);
 	csr_write(hgeie, 0);
 	csr_write(hcounteren, 7);
-	csr_write(henvcfg, HENVCFG_STCE | HENVCFG_CBCFE | (estate.machine.isa & MACHINE_ISA_ZICBOZ ? HENVCFG_CBZE : 0));
+	csr_write(henvcfg, HENVCFG_STCE | HENVCFG_CBCFE |
+				   (estate.machine.isa & MACHINE_ISA_ZICBOZ ? HENVCFG_CBZE : 0));
 	csr_write(hstatus, HSTATUS_VSXL_64);
 	/* VMIDLEN may be anything from 0 on: see which bits stay (privileged specification, section 8.2.10). */
 	csr_write(hgatp, HGATP_VMID);
@@ -142,8 +143,8 @@ void hart_start_others(void)
 		if (estate.machine.has_warden)
 			r = warden_call(WARDEN_COLLECT, hart->id, (u64)(uintptr_t)hart, 0, 0);
 		else
-			r = sbi_call(SBI_EXT_HSM, 0, hart->id, (u64)(uintptr_t)secondary_entry, (u64)(uintptr_t)hart, 0,
-				     0);
+			r = sbi_call(SBI_EXT_HSM, 0, hart->id, (u64)(uintptr_t)secondary_entry,
+				     (u64)(uintptr_t)hart, 0, 0);
 		if (r.error)
 			log_line("hart %lu does not start: SBI error %ld", hart->id, r.error);
 	}

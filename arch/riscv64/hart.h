@@ -32,10 +32,10 @@ struct hart {
 	u64 id; /* the hart id that firmware and device tree use */
 	struct hart_record *record;
 	struct txn txn;
-	u64 hgatp;	  /* what is in the CSR */
-	bool vmids;	  /* the TLB can tell all our VMs apart */
-	u64 last_vcpu;	  /* whose VS-stage translations may be in the TLB: record index, or NO_VCPU */
-	u64 timer;	  /* what is in stimecmp */
+	u64 hgatp;     /* what is in the CSR */
+	bool vmids;    /* the TLB can tell all our VMs apart */
+	u64 last_vcpu; /* whose VS-stage translations may be in the TLB: record index, or NO_VCPU */
+	u64 timer;     /* what is in stimecmp */
 	bool online;
 };
 

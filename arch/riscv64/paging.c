@@ -16,14 +16,14 @@
 #define PTE_A 0x40ull
 #define PTE_D 0x80ull
 
-#define PTE_READ (PTE_V | PTE_R | PTE_A)
+#define PTE_READ  (PTE_V | PTE_R | PTE_A)
 #define PTE_WRITE (PTE_V | PTE_R | PTE_W | PTE_A | PTE_D)
-#define PTE_EXEC (PTE_V | PTE_R | PTE_X | PTE_A)
+#define PTE_EXEC  (PTE_V | PTE_R | PTE_X | PTE_A)
 
 /* Windows: 4 MiB of virtual addresses a hart, above all RAM that Sv39 identity mapping reaches. */
-#define WINDOW_BASE 0x3f00000000ull
-#define WINDOW_STRIDE MIB(4)
-#define WINDOW_BLOCK MIB(2)
+#define WINDOW_BASE    0x3f00000000ull
+#define WINDOW_STRIDE  MIB(4)
+#define WINDOW_BLOCK   MIB(2)
 #define IDENTITY_LIMIT WINDOW_BASE
 
 extern char image_start[], image_rodata[], image_data[], image_end[];

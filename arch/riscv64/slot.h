@@ -10,12 +10,12 @@
 
 #include "abi/layout.h"
 
-#define SLOT_IMAGE_MAX MIB(1)
-#define SLOT_STACKS MIB(1)
+#define SLOT_IMAGE_MAX	  MIB(1)
+#define SLOT_STACKS	  MIB(1)
 #define SLOT_STACK_STRIDE KIB(16)
-#define SLOT_STACK_GUARD PAGE_SIZE
-#define SLOT_EMERGENCY KIB(4) /* the top page of each stack serves traps out of the hypervisor itself */
-#define SLOT_HEAP MIB(2)
+#define SLOT_STACK_GUARD  PAGE_SIZE
+#define SLOT_EMERGENCY	  KIB(4) /* the top page of each stack serves traps out of the hypervisor itself */
+#define SLOT_HEAP	  MIB(2)
 
 _Static_assert(SLOT_STACKS + MAX_HARTS * SLOT_STACK_STRIDE <= SLOT_HEAP, "stacks fit");
 

@@ -75,9 +75,9 @@ static int map_ram(struct vcpu *v, gpa_t at)
 /* What the guest's hart would have got without RAM or a device at that address. */
 static u64 access_fault_of(u64 cause)
 {
-	return cause == CAUSE_FETCH_GUEST_PAGE ? CAUSE_FETCH_ACCESS :
-	       cause == CAUSE_LOAD_GUEST_PAGE  ? CAUSE_LOAD_ACCESS :
-						 CAUSE_STORE_ACCESS;
+	return cause == CAUSE_FETCH_GUEST_PAGE	? CAUSE_FETCH_ACCESS
+	       : cause == CAUSE_LOAD_GUEST_PAGE ? CAUSE_LOAD_ACCESS
+						: CAUSE_STORE_ACCESS;
 }
 
 /* Stages what the instruction does beside the access: its destination register and the pc. */
@@ -127,8 +127,7 @@ static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stva
 		guest_inject(hart, v, CAUSE_FETCH_ACCESS, v->r->pc);
 		return;
 	}
-	if (decode_mmio(instruction, &m) ||
-	    m.write != (cause == CAUSE_STORE_GUEST_PAGE)) {
+	if (decode_mmio(instruction, &m) || m.write != (cause == CAUSE_STORE_GUEST_PAGE)) {
 		error = -EFAULT;
 	} else {
 		if (m.write && m.reg)
@@ -262,8 +261,8 @@ void hypervisor_trap(u64 scause, u64 sepc, u64 stval, const u64 *x)
 		warden_call(WARDEN_CRASH, LIFE_TRAP_LOOP, 0, 0, 0);
 	hart->in_trap = 1;
 	life_ends_at(sepc, stval);
-	format(text, sizeof(text), "hart %u: trap %lu at +0x%lx, value 0x%lx, ra +0x%lx, sp 0x%lx", hart->index, scause,
-	       sepc - base, stval, x[1] - base, x[2]);
+	format(text, sizeof(text), "hart %u: trap %lu at +0x%lx, value 0x%lx, ra +0x%lx, sp 0x%lx",
+	       hart->index, scause, sepc - base, stval, x[1] - base, x[2]);
 	log_last_words();
 	log_line("%s%s", stack ? "stack overflow: " : "", text);
 	arch_life_end(stack ? LIFE_STACK : LIFE_TRAP, text);

@@ -14,9 +14,9 @@ void fp_load(const struct vcpu_record *r);
 void vector_save(struct vcpu_record *r);
 void vector_load(const struct vcpu_record *r);
 
-#define HEDELEG                                                                                                        \
-	(1ull << CAUSE_FETCH_MISALIGNED | 1ull << CAUSE_BREAKPOINT | 1ull << CAUSE_LOAD_MISALIGNED |                   \
-	 1ull << CAUSE_STORE_MISALIGNED | 1ull << CAUSE_ECALL_U | 1ull << CAUSE_FETCH_PAGE |                           \
+#define HEDELEG                                                                                      \
+	(1ull << CAUSE_FETCH_MISALIGNED | 1ull << CAUSE_BREAKPOINT | 1ull << CAUSE_LOAD_MISALIGNED | \
+	 1ull << CAUSE_STORE_MISALIGNED | 1ull << CAUSE_ECALL_U | 1ull << CAUSE_FETCH_PAGE |         \
 	 1ull << CAUSE_LOAD_PAGE | 1ull << CAUSE_STORE_PAGE)
 
 /*
@@ -42,7 +42,7 @@ static void load_switch_registers(const struct vcpu_record *r)
 #undef X
 }
 
-#define UNITS (SSTATUS_FS | SSTATUS_VS)
+#define UNITS	    (SSTATUS_FS | SSTATUS_VS)
 #define UNITS_CLEAN (SSTATUS_FS_CLEAN | SSTATUS_VS_CLEAN)
 
 /* The state of both units as the guest will find it. Bits of a unit that the hart lacks read 0 whatever is written. */
@@ -55,8 +55,7 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 {
 	struct vcpu_record *r = v->r;
 	u64 hgatp = (u64)v->vm->gstage.format->mode << HGATP_MODE_SHIFT |
-		    (u64)v->vm->gstage.vmid << HGATP_VMID_SHIFT |
-		    (u64)(uintptr_t)v->vm->gstage.root >> 12;
+		    (u64)v->vm->gstage.vmid << HGATP_VMID_SHIFT | (u64)(uintptr_t)v->vm->gstage.root >> 12;
 
 	ASSERT(!hart->current);
 	__atomic_fetch_or(&v->vm->gstage.harts, 1ull << hart->index, __ATOMIC_SEQ_CST);

@@ -14,9 +14,9 @@
 struct machine_boot {
 	struct machine_range
 		reserved[MACHINE_MAX_RESERVED]; /* RAM that is not ours: /reserved-memory, /memreserve/ */
-	u32 fdt_size;	    /* bytes of the device tree itself */
-	char bootargs[256]; /* /chosen's, cut */
-	char text[128];	    /* what was wrong, or what was left out ("" if nothing) */
+	u32 fdt_size;				/* bytes of the device tree itself */
+	char bootargs[256];			/* /chosen's, cut */
+	char text[128];				/* what was wrong, or what was left out ("" if nothing) */
 };
 
 /*

@@ -22,7 +22,7 @@ const struct life_record *life_before(void)
 const char *life_cause_text(u64 cause)
 {
 	static const char *const texts[] = {
-		[LIFE_RUNNING] = "running", [LIFE_PANIC] = "panic",	[LIFE_TRAP] = "trap",
+		[LIFE_RUNNING] = "running", [LIFE_PANIC] = "panic",	    [LIFE_TRAP] = "trap",
 		[LIFE_HANG] = "hang",	    [LIFE_TRAP_LOOP] = "trap loop", [LIFE_STACK] = "stack overflow",
 		[LIFE_UPDATE] = "update",   [LIFE_POWEROFF] = "power-off",  [LIFE_ADOPTION] = "adoption",
 	};
@@ -80,7 +80,7 @@ void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 windo
 		complete_before(entered);
 	number = before && before->number + 1 ? before->number + 1 : 1;
 	mine = estate_life(number);
-	*mine = (struct life_record){.slot = slot, .boot_hart = boot_hart, .t_start = entered};
+	*mine = (struct life_record){ .slot = slot, .boot_hart = boot_hart, .t_start = entered };
 	if (window) {
 		mine->entry_begin = window[0];
 		mine->entry_swapped = window[1];
@@ -106,10 +106,12 @@ u64 life_slot(const struct life_record *life)
 static void recovery_complete(u64 now)
 {
 	before->t_last_guest = now;
-	log_line("life %lu: %lu VMs go on, %lu lost; guests back after %lu us (stop %lu, heir %lu, adoption %lu us)",
-		 mine->number, before->vms_adopted, before->vms_lost, ticks_to_us(now - before->t_fault),
-		 ticks_to_us(before->t_stopped - before->t_fault), ticks_to_us(before->t_heir - before->t_stopped),
-		 ticks_to_us(before->t_adopted - before->t_heir));
+	log_line(
+		"life %lu: %lu VMs go on, %lu lost; guests back after %lu us (stop %lu, heir %lu, adoption %lu us)",
+		mine->number, before->vms_adopted, before->vms_lost, ticks_to_us(now - before->t_fault),
+		ticks_to_us(before->t_stopped - before->t_fault),
+		ticks_to_us(before->t_heir - before->t_stopped),
+		ticks_to_us(before->t_adopted - before->t_heir));
 }
 
 void life_adopted(u64 vms, u64 lost, u64 vcpus)

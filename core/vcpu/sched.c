@@ -162,7 +162,8 @@ static void contention_over(unsigned hart)
 
 bool sched_keep(unsigned hart, const struct vcpu *v)
 {
-	if (__atomic_load_n(&v->removed, __ATOMIC_RELAXED) || estate_load(&v->r->state) != VCPU_RUNNABLE || !vm_runs(v))
+	if (__atomic_load_n(&v->removed, __ATOMIC_RELAXED) || estate_load(&v->r->state) != VCPU_RUNNABLE ||
+	    !vm_runs(v))
 		return false;
 	if (sched_contended(hart))
 		return arch_time() < v->slice_end;

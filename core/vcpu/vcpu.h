@@ -17,17 +17,17 @@ struct vcpu {
 	/* Scheduler (core/vcpu/sched.c), under its lock. */
 	struct vcpu *next; /* in the run queue */
 	u32 queued;
-	u32 asleep;	 /* in the list of sleepers */
-	u32 removed;	 /* sched_remove waits for it */
-	u32 hart_plus_1; /* hart that runs it now, 0: none. Written under the lock, read by anyone. */
-	u32 lazy_hart;	 /* hart index + 1 where its LAZY registers were loaded last, 0: nowhere */
-	u32 away;	 /* an heir: its registers are still in a hart that has not come yet */
-	u32 expected;	 /* an heir: it ran when the life before ended, and has not run yet in this one */
-	u32 fetch_failures;    /* exits in a row whose instruction could not be fetched, ... */
+	u32 asleep;	    /* in the list of sleepers */
+	u32 removed;	    /* sched_remove waits for it */
+	u32 hart_plus_1;    /* hart that runs it now, 0: none. Written under the lock, read by anyone. */
+	u32 lazy_hart;	    /* hart index + 1 where its LAZY registers were loaded last, 0: nowhere */
+	u32 away;	    /* an heir: its registers are still in a hart that has not come yet */
+	u32 expected;	    /* an heir: it ran when the life before ended, and has not run yet in this one */
+	u32 fetch_failures; /* exits in a row whose instruction could not be fetched, ... */
 	u64 fetch_failed_exit; /* ... the last of them: value of r->exits */
-	u64 loaded_at;	 /* ticks: when it was loaded into its hart; 0: in none */
-	u64 slice_end;	 /* ticks */
-	u64 wake_at;	 /* ticks: its own timer, while it waits; ~0: never */
+	u64 loaded_at;	       /* ticks: when it was loaded into its hart; 0: in none */
+	u64 slice_end;	       /* ticks */
+	u64 wake_at;	       /* ticks: its own timer, while it waits; ~0: never */
 };
 
 /* Ticks that the vCPU has had a hart so far; a wfi inside the guest counts, its hart was for nobody else. */

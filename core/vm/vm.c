@@ -95,19 +95,20 @@ static int create_records(unsigned index, struct vm_config *config, u64 first_vc
 	int error;
 
 	if (config->vcpus > estate.vcpu_count - first_vcpu) {
-		log_line("%s: %u vCPUs wanted, the host has records for %lu more", config->name, config->vcpus,
-			 estate.vcpu_count - first_vcpu);
+		log_line("%s: %u vCPUs wanted, the host has records for %lu more", config->name,
+			 config->vcpus, estate.vcpu_count - first_vcpu);
 		return -ENOMEM;
 	}
 	error = backing_assign(config, &have);
 	if (error) {
-		log_line("%s: %lu MiB of memory wanted, %lu MiB left", config->name, config->memory >> 20, have >> 20);
+		log_line("%s: %lu MiB of memory wanted, %lu MiB left", config->name, config->memory >> 20,
+			 have >> 20);
 		return error;
 	}
 	for (u32 n = 0; n < config->vcpus; n++) {
 		struct vcpu_record *r = estate_vcpu(first_vcpu + n);
 
-		*r = (struct vcpu_record){.magic = VCPU_MAGIC, .vm = index, .id = n, .state = VCPU_STOPPED};
+		*r = (struct vcpu_record){ .magic = VCPU_MAGIC, .vm = index, .id = n, .state = VCPU_STOPPED };
 		r->affinity = config->affinity ? config->affinity : ~0ull;
 		r->identity_crc = identity_crc(r);
 	}
@@ -131,7 +132,7 @@ void vm_create_all(void)
 		if (error)
 			continue;
 		for (u32 i = 0; i < config.vcpus; i++)
-			arch_vcpu_reset(&(struct vcpu){.r = estate_vcpu(first_vcpu + i)}, 0, 0);
+			arch_vcpu_reset(&(struct vcpu){ .r = estate_vcpu(first_vcpu + i) }, 0, 0);
 		error = vm_create(n, &config, first_vcpu);
 		first_vcpu += config.vcpus;
 		if (error) {
@@ -233,7 +234,7 @@ static int wait_for_devices(const struct vm *vm)
 /* The VM is VM_STARTING, and stays that until it runs, so that an heir begins again. */
 static int start_locked(struct vm *vm)
 {
-	struct load_result result = {0};
+	struct load_result result = { 0 };
 	struct vcpu *first = idmap_find(&vm->ids, 0);
 	int error;
 
@@ -250,7 +251,8 @@ static int start_locked(struct vm *vm)
 		error = load_vm(vm, &pack, &result);
 	}
 	if (error || !first) {
-		log_line("%s: does not start: %s (error %d)", vm->config.name, first ? result.text : "no hart 0", -error);
+		log_line("%s: does not start: %s (error %d)", vm->config.name,
+			 first ? result.text : "no hart 0", -error);
 		set_state(vm, VM_CRASHED, VM_REASON_LOAD);
 		return error ? error : -EINVAL;
 	}
@@ -258,7 +260,8 @@ static int start_locked(struct vm *vm)
 	estate_store(&first->r->state, VCPU_RUNNABLE);
 	estate_store(&vm->s->boots, vm->s->boots + 1);
 	set_state(vm, VM_RUNNING, VM_REASON_NONE);
-	log_line("%s: started, %u vCPUs, %lu MiB", vm->config.name, vm->config.vcpus, vm->config.memory >> 20);
+	log_line("%s: started, %u vCPUs, %lu MiB", vm->config.name, vm->config.vcpus,
+		 vm->config.memory >> 20);
 	sched_wake(first);
 	return 0;
 }
@@ -310,7 +313,8 @@ static void stop_locked(struct vm *vm, enum vm_stop_reason reason)
 int vm_stop(struct vm *vm, enum vm_stop_reason reason)
 {
 	operation_begin();
-	if (vm->s->run_state == VM_RUNNING || vm->s->run_state == VM_PAUSED || vm->s->run_state == VM_STARTING)
+	if (vm->s->run_state == VM_RUNNING || vm->s->run_state == VM_PAUSED ||
+	    vm->s->run_state == VM_STARTING)
 		stop_locked(vm, reason);
 	operation_end();
 	return 0;
@@ -388,9 +392,9 @@ void vm_look_for_starting(void)
 
 static void end(struct vm *vm, enum vm_stop_reason reason)
 {
-	u32 action = reason == VM_REASON_POWEROFF ? vm->config.on_poweroff :
-		     reason == VM_REASON_REBOOT	  ? vm->config.on_reboot :
-						    vm->config.on_crash;
+	u32 action = reason == VM_REASON_POWEROFF ? vm->config.on_poweroff
+		     : reason == VM_REASON_REBOOT ? vm->config.on_reboot
+						  : vm->config.on_crash;
 
 	if (action == VM_ACTION_RESTART) {
 		log_line("%s: restarts: %s", vm->config.name, reason_text(reason));

@@ -14,13 +14,13 @@
 struct vdev;
 
 struct vm {
-	unsigned index; /* in the estate's table and in vms[] */
+	unsigned index;		 /* in the estate's table and in vms[] */
 	struct vm_config config; /* validated copy */
 	struct vm_state *s;	 /* in the estate */
 	struct console_ring *console;
 	struct gstage gstage;
 	struct idmap ids;
-	struct vcpu *vcpu; /* [config.vcpus] */
+	struct vcpu *vcpu;    /* [config.vcpus] */
 	struct lock dev_lock; /* PLIC, UART, virtio devices, console ring: their words in the estate */
 	struct vdev *dev[VM_MAX_DEVICES]; /* NULL where the slot is empty */
 	u64 end_wanted; /* enum vm_stop_reason + 1 of a guest that asked for its end, 0: none */
@@ -30,13 +30,13 @@ struct vm {
 extern struct vm *vms[MAX_VMS];
 
 /* Addresses of a guest's machine: those of QEMU's virt, which every kernel knows. */
-#define GUEST_PLIC_BASE 0x0c000000ull
-#define GUEST_PLIC_SIZE 0x04000000ull
-#define GUEST_UART_BASE 0x10000000ull
-#define GUEST_UART_SIZE 0x100ull
-#define GUEST_UART_IRQ 10
-#define GUEST_VIRTIO_BASE 0x10001000ull
-#define GUEST_VIRTIO_STRIDE 0x1000ull
+#define GUEST_PLIC_BASE	       0x0c000000ull
+#define GUEST_PLIC_SIZE	       0x04000000ull
+#define GUEST_UART_BASE	       0x10000000ull
+#define GUEST_UART_SIZE	       0x100ull
+#define GUEST_UART_IRQ	       10
+#define GUEST_VIRTIO_BASE      0x10001000ull
+#define GUEST_VIRTIO_STRIDE    0x1000ull
 #define GUEST_VIRTIO_IRQ(slot) (1 + (slot))
 
 /*
