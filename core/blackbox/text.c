@@ -3,8 +3,8 @@
 #include "core/lib/string.h"
 
 #define LEVEL_BYTES 3u
-#define LEVEL	    "<6>"
-#define LAST_LEVEL  "<0>"
+#define LEVEL	    '6'
+#define LAST_LEVEL  '0'
 
 /* Linux begins the first line with the reason; counted reasons say the how many-th. */
 static const char *title(u32 reason)
@@ -24,6 +24,14 @@ static const char *title(u32 reason)
 static bool has_level(const char *line, u32 bytes)
 {
 	return bytes >= LEVEL_BYTES && line[0] == '<' && line[1] >= '0' && line[1] <= '7' && line[2] == '>';
+}
+
+/* "<6>" */
+static void put_level(char *to, char level)
+{
+	to[0] = '<';
+	to[1] = level;
+	to[2] = '>';
 }
 
 /* Bytes of the line at `text`, its newline included; it may end without one. */
@@ -89,7 +97,7 @@ static u32 put_lines(char *to, const char *tail, u32 bytes)
 		u32 line = line_bytes(tail, bytes);
 
 		if (!has_level(tail, line)) {
-			memcpy(to + used, LEVEL, LEVEL_BYTES);
+			put_level(to + used, LEVEL);
 			used += LEVEL_BYTES;
 		}
 		memmove(to + used, tail, line);
@@ -119,7 +127,7 @@ u32 text_compose(char *to, u32 size, u32 reason, u32 counter, const struct black
 		used += put_lines(to + used, to + used + room - tail + out, tail - out);
 	}
 	if (last) {
-		memcpy(to + used, LAST_LEVEL, LEVEL_BYTES);
+		put_level(to + used, LAST_LEVEL);
 		memcpy(to + used + LEVEL_BYTES, last, last_bytes);
 		used += LEVEL_BYTES + last_bytes;
 		to[used++] = '\n';

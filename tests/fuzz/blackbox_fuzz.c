@@ -154,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input i = { data, size };
 	struct blackbox_sizes sizes = { .pmsg = ZONE, .console = ZONE, .kmsg = ZONE };
 	u8 scratch[BLACKBOX_SECTOR_MAX], how = take(&i);
-	struct layout_found found;
+	struct layout_found found = { 0 };
 	struct blackbox_layout l, guessed;
 	char why[BLACKBOX_WHY_SIZE];
 	struct blackbox b;

@@ -108,7 +108,7 @@ static void put(struct disk *d, u64 at, enum pstore_type type)
 static struct blackbox_sizes find(struct disk *d, u32 expected_matches)
 {
 	u8 scratch[BLACKBOX_SECTOR_MAX];
-	struct layout_found found;
+	struct layout_found found = { 0 };
 	struct blackbox_layout l;
 
 	assert_int_equal(layout_find(&d->device, scratch, &l, &found), 0);
@@ -202,7 +202,7 @@ static void text_that_looks_like_a_header(void **state)
 static void nothing_is_found_on_nothing(void **state)
 {
 	u8 scratch[BLACKBOX_SECTOR_MAX];
-	struct layout_found found;
+	struct layout_found found = { 0 };
 	struct blackbox_layout l;
 	struct disk d;
 
@@ -220,7 +220,7 @@ static void other_layouts_are_told(void **state)
 {
 	struct blackbox_sizes s = { .kmsg = 65536 };
 	u8 scratch[BLACKBOX_SECTOR_MAX];
-	struct layout_found found;
+	struct layout_found found = { 0 };
 	struct blackbox_layout l;
 	struct disk d;
 
