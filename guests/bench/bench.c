@@ -6,7 +6,8 @@
  * ticks are longer (100 ns at 10 MHz), so each operation is repeated and the whole divided; the loop around it counts as
  * part of it, which is one to three instructions. On real hardware the figures are nanoseconds.
  *
- * Prints lines "BENCH name value unit" and powers off.
+ * Prints lines "BENCH name value unit" and powers off. With rest=1 in the command line it measures nothing of this, but
+ * lives through crashes of the hypervisor, for bench/recovery.py.
  */
 #include "guests/lib/csr.h"
 #include "guests/lib/guest.h"
@@ -264,6 +265,73 @@ static void bench_ipi(void)
 	report("ipi_round_trip_mean", sum / IPI_TIMES, "instructions");
 }
 
+/* ---- A guest that sleeps, and says when it has slept too long ---- */
+
+#define REST_BLOCKS 4 /* of 2 MiB, touched in a turn */
+
+static u64 rest_gap[GUEST_HARTS_MAX]; /* ticks, the longest that nobody has printed */
+
+/* Only the first hart prints: the others would wait for it, and who spins keeps QEMU's turn for long. */
+static void rest_print(void)
+{
+	static u64 beats;
+
+	for (unsigned i = 0; i < GUEST_HARTS_MAX; i++) {
+		u64 gap = __atomic_exchange_n(&rest_gap[i], 0, __ATOMIC_RELAXED);
+
+		if (gap)
+			print("REST gap %llu ns hart %u\n", (unsigned long long)ns(gap), i);
+	}
+	print("REST beat %llu\n", (unsigned long long)++beats);
+}
+
+/*
+ * Sleeps 100 us, touches a little, and so on: RAM is mapped all the time, wherever G-stage tables have gone, and nobody
+ * spins. A turn of more than twice its time has a gap: what is more than one turn. The first hart prints those and a beat
+ * once it has touched all of RAM again, at most ten times a second.
+ */
+static void rest(void *argument)
+{
+	u64 turn = guest_timebase / 10000;
+	u64 blocks = (guest_ram_base + guest_ram_size - (u64)image_start) / MIB(2), block = 0;
+	u64 before = time_now(), beat = before;
+	u64 *gap = &rest_gap[hart_self() - harts];
+
+	csr_set(sie, IRQ_BIT(IRQ_TIMER));
+	for (;;) {
+		u64 took;
+
+		for (u64 i = 0; i < REST_BLOCKS; i++) {
+			(void)*(volatile u64 *)(image_start + MIB(2) * (block % blocks));
+			block++;
+		}
+		timer_at(before + turn);
+		while (time_now() < before + turn)
+			wfi();
+		took = time_now() - before;
+		if (took > 2 * turn && took - turn > __atomic_load_n(gap, __ATOMIC_RELAXED))
+			__atomic_store_n(gap, took - turn, __ATOMIC_RELAXED);
+		if (hart_self() == harts && block >= blocks && time_now() >= beat) {
+			block = 0;
+			beat = time_now() + guest_timebase / 10;
+			rest_print();
+		}
+		before = time_now();
+	}
+	(void)argument;
+}
+
+static void rest_all(void)
+{
+	unsigned count = hart_find();
+
+	csr_clear(sstatus, SSTATUS_SIE);
+	for (unsigned i = 1; i < count; i++)
+		if (!hart_start(i, rest, NULL))
+			print("bench: hart %u does not start\n", i);
+	rest(NULL);
+}
+
 static void stimecmp_try(u64 when)
 {
 	stimecmp_write(when);
@@ -273,6 +341,8 @@ void guest_main(void)
 {
 	trap_interrupt = on_interrupt;
 	has_stimecmp = guard(stimecmp_try, ~0ull) == ~0ull;
+	if (guest_option("rest", 0))
+		rest_all();
 	csr_set(sstatus, SSTATUS_SIE);
 	print("bench: time base %llu Hz, stimecmp %s\n", (unsigned long long)guest_timebase,
 	      has_stimecmp ? "yes" : "no");
