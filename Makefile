@@ -59,7 +59,7 @@ soak: all test-programs
 	$(Q)OUTLIVE_BUILT=1 OUTLIVE_SOAK=1 FUZZ_SECONDS=$(or $(SOAK_SECONDS),1800) tests/run
 
 bench: all
-	$(Q)set -e; for script in $(sort $(wildcard bench/*.sh)); do $$script; done
+	$(Q)status=0; for script in $(sort $(wildcard bench/*.sh)); do $$script || status=1; done; exit $$status
 
 clean:
 	$(Q)rm -rf $(BUILD)

@@ -30,14 +30,14 @@ timeout -k 5 $limit "$qemu" -M virt -cpu rv64 -icount shift=0,align=off,sleep=of
 	{ cat "$tmp/bare.err" >&2; echo "bench: the bare machine failed" >&2; exit 1; }
 
 echo "bench: Outlive" >&2
-timeout -k 5 $limit "$build/outlive" run --qemu "$qemu" --kernel "$guest" --flat --icount --vcpus 2 --harts 2 \
-	--memory 256MiB </dev/null >"$tmp/ours" 2>"$tmp/ours.err" ||
+timeout -k 5 $limit "$build/outlive" run --qemu "$qemu" --name "exits-$$" --kernel "$guest" --flat --icount \
+	--vcpus 2 --harts 2 --memory 256MiB </dev/null >"$tmp/ours" 2>"$tmp/ours.err" ||
 	{ cat "$tmp/ours.err" >&2; echo "bench: outlive run failed" >&2; exit 1; }
 
 # The hostile guest with nothing to do but sleep: a host that stays up long enough to be asked for its memory.
 echo "bench: memory" >&2
-timeout -k 5 $limit "$build/outlive" run --qemu "$qemu" --dir "$tmp/host" --kernel "$build/guests/hostile.bin" --flat \
-	--memory 256MiB --append "only=32" </dev/null >/dev/null 2>&1 &
+timeout -k 5 $limit "$build/outlive" run --qemu "$qemu" --name "memory-$$" --dir "$tmp/host" \
+	--kernel "$build/guests/hostile.bin" --flat --memory 256MiB --append "only=32" </dev/null >/dev/null 2>&1 &
 host=$!
 for _ in $(seq 40); do
 	if "$build/outlive" ps --json --host "$tmp/host" >"$tmp/ps" 2>/dev/null; then break; fi
