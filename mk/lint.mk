@@ -21,8 +21,8 @@ lint-scripts:
 
 # Sources that run on the target are checked as clang sees them for it. warden/ is compiled in OpenSBI's
 # environment, which the checkers do not have.
-TIDY_TARGET := $(filter core/% drivers/% arch/riscv64/%,$(LINT_C))
-TIDY_HOST := $(filter cli/% arch/host/% tests/%,$(LINT_C))
+TIDY_TARGET := $(filter core/% drivers/% arch/riscv64/% tests/machine/%,$(LINT_C))
+TIDY_HOST := $(filter-out $(TIDY_TARGET),$(filter cli/% arch/host/% tests/%,$(LINT_C)))
 TIDY_FLAGS_TARGET := $(LANGUAGE) -I. -Iarch/riscv64/include -I$(BUILD)/hv --target=riscv64-linux-gnu -march=rv64imac -mabi=lp64 \
 	-ffreestanding -isystem mk/freestanding -isystem $(FDT_DIR)
 TIDY_FLAGS_HOST := $(LANGUAGE) -Itests/exits/include -I. -Iarch/host/include -D_GNU_SOURCE -isystem $(FDT_DIR)

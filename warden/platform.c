@@ -53,6 +53,7 @@ static u32 heap_size(u32 harts)
 /* How many of the machine's harts have room for their stack and heap in front of slot A. */
 static u32 harts_that_fit(u32 harts)
 {
+	/* cppcheck-suppress comparePointers ; the linker's marks of one image */
 	while (harts > 1 && (u64)(_fw_end - _fw_start) + (u64)harts * SBI_PLATFORM_DEFAULT_HART_STACK_SIZE +
 					    heap_size(harts) >
 				    LAYOUT_WARDEN_SIZE)

@@ -242,6 +242,7 @@ static void try_function(u64 extension, u64 function, enum scene_kind scene)
 	for (unsigned n = 0; n < ARRAY_SIZE(arguments); n++) {
 		struct scene_exit e = { .scene = scene, .cause = CAUSE_ECALL_VS };
 
+		/* cppcheck-suppress invalidPrintfArgType_uint */
 		(void)snprintf(e.name, sizeof(e.name), "SBI 0x%llx.%llu, arguments %u, scene %u",
 			       (unsigned long long)extension, (unsigned long long)function, n, scene);
 		memcpy(e.a, arguments[n], sizeof(arguments[n]));
@@ -284,6 +285,7 @@ static void try_access(u64 at, bool write, unsigned funct3, enum scene_kind scen
 	e.stval = at;
 	e.htval = at >> 2;
 	e.instruction = write ? STORE(funct3) : LOAD(funct3);
+	/* cppcheck-suppress invalidPrintfArgType_uint */
 	(void)snprintf(e.name, sizeof(e.name), "%s of 0x%llx, funct3 %u, scene %u", write ? "store" : "load",
 		       (unsigned long long)at, funct3, scene);
 	try_exit(&e);

@@ -138,6 +138,7 @@ void scene_start(const struct scene_exit *e)
 	n = exits_hart_of(&vms[0]->vcpu[0]);
 	if (n < 0)
 		host_fail("scene: the vCPU does not run");
+	/* cppcheck-suppress negativeIndex ; host_fail does not return */
 	h = &exits_harts[n];
 	if (e->cause == CAUSE_ECALL_VS)
 		memcpy(&h->x[10], e->a, sizeof(e->a));

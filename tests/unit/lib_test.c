@@ -144,7 +144,7 @@ static void format_is_printf(void **state)
 	SAME("%s|%8s|%-8s|%.2s|%.*s", "abc", "abc", "abc", "abc", 1, "abc");
 	SAME("%c%c%%", 'x', 'y');
 	SAME("%p", (void *)0x1000);
-	SAME("%3u%%", 100);
+	SAME("%3u%%", 100u);
 }
 
 static void format_never_writes_beside(void **state)

@@ -341,6 +341,7 @@ __attribute__((noreturn)) static void run_guest(void)
 static void check_found_parked(u64 hart, bool exited)
 {
 	volatile struct hart_found *f = &hart_record(hart)->found;
+	/* cppcheck-suppress comparePointers ; two labels of one piece of code */
 	const u64 exit_pc = GUEST_CODE + (u64)(guest_code_exit - guest_code);
 
 	check(f->state == FOUND_PARKED, f->state);
