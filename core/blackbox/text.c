@@ -2,6 +2,9 @@
 #include "core/blackbox/text.h"
 #include "core/lib/string.h"
 
+/* A log gives all that it has in one or two. */
+#define READS_MAX 1000u
+
 #define LEVEL_BYTES 3u
 #define LEVEL	    '6'
 #define LAST_LEVEL  '0'
@@ -48,8 +51,8 @@ static u32 fetch_tail(char *to, u32 size, const struct blackbox_log *log)
 	u64 head = log->head(), from = head > size ? head - size : 0, asked = from;
 	u32 got = 0, skip = 0;
 
-	/* What was logged meanwhile does not matter; where the log went round, `from` grows. */
-	while (got < size) {
+	/* Where the log goes round meanwhile, `from` grows; a log that does so all the time does not hold us for ever. */
+	for (u32 reads = 0; got < size && reads < READS_MAX; reads++) {
 		u64 at = from + got;
 		size_t n = log->read(&at, to + got, size - got);
 

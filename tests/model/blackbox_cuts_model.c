@@ -164,7 +164,7 @@ static void tell(struct story *s, u32 lines, u32 longest)
 
 static void ring_must_hold(const struct story *s, const struct ring *r, u32 complete)
 {
-	static char got[65536];
+	static char got[131072];
 	u32 bytes = ring_read(r, false, 0, got, sizeof(got));
 	u32 done = s->end[complete], in_flight;
 	u32 next = complete + s->batch < s->lines ? complete + s->batch : s->lines;
@@ -231,8 +231,22 @@ static u32 be_linux(const struct story *s, u8 *zone, u32 size, u32 start)
 	return lines;
 }
 
-/* Lines go to pmsg `batch` at a time; all cuts of that. */
-static void cut_ring(u32 zone, u32 lines, u32 longest, u32 batch, enum base base)
+/* Lines that go to the ring before power begins to fail. */
+static u32 put_quietly(struct story *s, struct disk *disk, u32 bytes)
+{
+	struct blackbox b;
+	u32 n = 0;
+
+	assert_int_equal(blackbox_open(&b, &disk->device, &s->layout, s->memory), 0);
+	for (; n < s->lines && s->end[n + 1] < bytes; n++) {
+		assert_int_equal(ring_append(&b.pmsg, s->text + s->end[n], s->end[n + 1] - s->end[n]), 0);
+		assert_int_equal(blackbox_flush(&b), 0);
+	}
+	return n;
+}
+
+/* Lines go to pmsg `batch` at a time; all cuts of that, but for those while the first `quiet` bytes are written. */
+static void cut_ring(u32 zone, u32 lines, u32 longest, u32 batch, enum base base, u32 quiet)
 {
 	u32 first = 0;
 
@@ -253,12 +267,16 @@ static void cut_ring(u32 zone, u32 lines, u32 longest, u32 batch, enum base base
 		memset(disk.bytes, 'x', zone);
 	if (base == BASE_LINUX)
 		first = be_linux(&s, disk.bytes, zone, zone - 700);
+	if (quiet) {
+		first = put_quietly(&s, &disk, quiet);
+		s.lines = first + 6;
+	}
 	start = copy_of(&disk);
 	disk.is_recording = true;
 	assert_int_equal(blackbox_open(&b, &disk.device, &s.layout, s.memory), 0);
-	for (u32 n = first; n < lines; n += batch) {
+	for (u32 n = first; n < s.lines; n += batch) {
 		disk.mark = n;
-		for (u32 i = n; i < n + batch && i < lines; i++)
+		for (u32 i = n; i < n + batch && i < s.lines; i++)
 			assert_int_equal(ring_append(&b.pmsg, s.text + s.end[i], s.end[i + 1] - s.end[i]), 0);
 		assert_int_equal(blackbox_flush(&b), 0);
 	}
@@ -272,31 +290,38 @@ static void cut_ring(u32 zone, u32 lines, u32 longest, u32 batch, enum base base
 static void lines_one_by_one(void **state)
 {
 	(void)state;
-	cut_ring(4096, 160, 90, 1, BASE_NOTHING);
+	cut_ring(4096, 160, 90, 1, BASE_NOTHING, 0);
 }
 
 static void lines_over_what_was_there(void **state)
 {
 	(void)state;
-	cut_ring(4096, 30, 90, 1, BASE_RUBBISH);
+	cut_ring(4096, 30, 90, 1, BASE_RUBBISH, 0);
 }
 
 static void lines_behind_those_of_linux(void **state)
 {
 	(void)state;
-	cut_ring(4096, 160, 90, 1, BASE_LINUX);
+	cut_ring(4096, 160, 90, 1, BASE_LINUX, 0);
+}
+
+/* Lengths of two bytes become such of three. */
+static void lines_across_64_kib(void **state)
+{
+	(void)state;
+	cut_ring(81920, 140, 1060, 1, BASE_NOTHING, 64800);
 }
 
 static void lines_longer_than_sectors(void **state)
 {
 	(void)state;
-	cut_ring(8192, 30, 1100, 1, BASE_NOTHING);
+	cut_ring(8192, 30, 1100, 1, BASE_NOTHING, 0);
 }
 
 static void lines_in_batches(void **state)
 {
 	(void)state;
-	cut_ring(8192, 160, 150, 5, BASE_NOTHING);
+	cut_ring(8192, 160, 150, 5, BASE_NOTHING, 0);
 }
 
 /* ---- Records ---- */
@@ -432,6 +457,7 @@ int main(void)
 		cmocka_unit_test_teardown(lines_one_by_one, count_cuts),
 		cmocka_unit_test_teardown(lines_over_what_was_there, count_cuts),
 		cmocka_unit_test_teardown(lines_behind_those_of_linux, count_cuts),
+		cmocka_unit_test_teardown(lines_across_64_kib, count_cuts),
 		cmocka_unit_test_teardown(lines_longer_than_sectors, count_cuts),
 		cmocka_unit_test_teardown(lines_in_batches, count_cuts),
 		cmocka_unit_test_teardown(records_going_round, count_cuts),
