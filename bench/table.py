@@ -44,8 +44,10 @@ def number(value):
 
 
 def target_of(text, bare):
-    """A number, "bare" for what the bare machine took, or nothing."""
-    return bare if text == "bare" else int(text) if text else None
+    """A number, "N bare" for N times what the bare machine took ("bare": once), or nothing."""
+    if text.endswith("bare"):
+        return None if bare is None else int(float(text.split()[0] if " " in text else 1) * bare)
+    return int(text) if text else None
 
 
 def verdict(value, target):

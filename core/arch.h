@@ -43,6 +43,9 @@ u64 arch_time(void);
 /* Makes hart `hart` leave its guest or its wfi soon and look for work. May be the calling hart. Any hart, any lock. */
 void arch_kick(unsigned hart);
 
+/* Makes hart `hart` look at what is pending for the vCPU that it runs, and nothing else. As arch_kick otherwise. */
+void arch_kick_vcpu(unsigned hart);
+
 /* Shows the warden's watchdog that this hart is making progress; for loops that may take long. */
 void arch_beat(void);
 

@@ -75,7 +75,7 @@ EXITS_C := $(addprefix arch/riscv64/,trap.c guest_sbi.c decode.c vcpu_load.c fou
 	$(filter-out %_test.c,$(wildcard tests/exits/*.c))
 EXITS_TESTS_asan := $(wildcard tests/exits/*_test.c) $(addprefix tests/unit/,sbi_test.c decode_test.c sched_test.c adopt_test.c)
 EXITS_TESTS_fuzz := tests/fuzz/sbi_fuzz.c
-EXITS_RENAMED := time beat kick gstage_fence
+EXITS_RENAMED := time beat kick kick_vcpu gstage_fence
 
 # $(1): flavour
 define exits_flavour

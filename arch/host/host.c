@@ -76,6 +76,7 @@ void host_next_life(void)
 	host_hart = 0;
 	host->on_fence = NULL;
 	host->on_kick = NULL;
+	host->on_kick_vcpu = NULL;
 	host->on_serial = NULL;
 	memset(host->current, 0, sizeof(host->current));
 }
@@ -247,6 +248,16 @@ void arch_kick(unsigned hart)
 	__atomic_fetch_add(&host->kicks[hart], 1, __ATOMIC_RELAXED);
 	if (host->on_kick)
 		host->on_kick(hart);
+}
+
+void arch_kick_vcpu(unsigned hart)
+{
+	if (!host->on_kick_vcpu) {
+		arch_kick(hart);
+		return;
+	}
+	__atomic_fetch_add(&host->kicks[hart], 1, __ATOMIC_RELAXED);
+	host->on_kick_vcpu(hart);
 }
 
 void arch_beat(void)

@@ -37,6 +37,7 @@ struct host {
 	/* Called, if set, in place of doing nothing. Cleared by host_start and host_next_life. */
 	void (*on_fence)(unsigned vmid, u64 harts, gpa_t from, u64 bytes);
 	void (*on_kick)(unsigned hart);
+	void (*on_kick_vcpu)(unsigned hart); /* NULL: as on_kick */
 	void (*on_serial)(const char *text, size_t bytes);
 	struct vcpu *current[MAX_HARTS]; /* vCPU that a hart has loaded: for arch_vcpu_drop */
 };

@@ -32,6 +32,8 @@
 #define HSTATUS_VSXL_64 (2ull << 32)
 
 /* Interrupt bits of sie, sip, hie, hvip; vsie and vsip show them one lower. */
+#define IRQ_NUMBER_SSI 1
+
 #define IRQ_SSI	 (1ull << 1)
 #define IRQ_VSSI (1ull << 2)
 #define IRQ_STI	 (1ull << 5)

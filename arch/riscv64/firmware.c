@@ -21,11 +21,6 @@ static void call_on(u64 set, u64 extension, u64 function, u64 a2, u64 a3, u64 a4
 	}
 }
 
-void firmware_ipi(u64 hart_set)
-{
-	call_on(hart_set, SBI_EXT_IPI, 0, 0, 0, 0);
-}
-
 void firmware_fence_i(u64 hart_set)
 {
 	call_on(hart_set, SBI_EXT_RFENCE, 0, 0, 0, 0);

@@ -20,10 +20,10 @@ static inline struct sbi_result warden_call(enum warden_call call, u64 a0, u64 a
 	return sbi_call(WARDEN_EXT, (u64)call, a0, a1, a2, a3, 0);
 }
 
-/* A set of our harts (bit n: harts[n]) as the firmware's hart mask and base: ids may be sparse, so one call may not do. */
-void firmware_ipi(u64 hart_set);
-
-/* Remote HFENCE on a set of our harts, the calling one included if it is in the set. */
+/*
+ * Remote fences on a set of our harts (bit n: harts[n]), the calling one included if it is in the set. Hart ids may be
+ * sparse, so that one call of the firmware may not do.
+ */
 void firmware_hfence_gvma_vmid(u64 hart_set, u64 from, u64 bytes, u64 vmid);
 void firmware_hfence_vvma(u64 hart_set, u64 from, u64 bytes);
 void firmware_hfence_vvma_asid(u64 hart_set, u64 from, u64 bytes, u64 asid);

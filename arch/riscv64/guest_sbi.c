@@ -199,7 +199,7 @@ static void hart_stop(struct call *c)
 {
 	txn_set(c->t, &c->v->r->state, VCPU_STOPPED);
 	txn_commit(c->t);
-	c->hart->kicked = 1;
+	c->hart->kicked = KICK_LOOP;
 	c->no_return = true;
 }
 
@@ -250,7 +250,7 @@ static void stage_suspend_non_retentive(struct call *c, u64 pc, u64 opaque)
 		stage_waiting(c);
 	txn_commit(c->t);
 	vcpu_load(c->hart, c->v);
-	c->hart->kicked = 1;
+	c->hart->kicked = KICK_LOOP;
 	c->no_return = true;
 }
 
@@ -262,7 +262,7 @@ static void hart_suspend(struct call *c)
 		if (!has_pending())
 			stage_waiting(c);
 		commit_result(c, c->t);
-		c->hart->kicked = 1;
+		c->hart->kicked = KICK_LOOP;
 		c->no_return = true;
 	} else if (type == SUSPEND_NON_RETENTIVE && c->a[0] == type) {
 		stage_suspend_non_retentive(c, c->a[1], c->a[2]);
@@ -307,7 +307,7 @@ static void srst(struct call *c)
 	vm_request_end(c->v->vm, reason == 1 ? VM_REASON_GUEST_FAILURE
 				 : type == 0 ? VM_REASON_POWEROFF
 					     : VM_REASON_REBOOT);
-	c->hart->kicked = 1;
+	c->hart->kicked = KICK_LOOP;
 	c->no_return = true;
 }
 

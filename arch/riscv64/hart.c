@@ -59,13 +59,23 @@ void arch_doze(void)
 	csr_write(stimecmp, timer);
 }
 
-void arch_kick(unsigned n)
+static void kick(unsigned n, u32 what)
 {
 	struct hart *hart = &harts[n];
 
-	__atomic_store_n(&hart->kicked, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&hart->kicked, what, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&hart->where, __ATOMIC_SEQ_CST) != HART_IN_HS)
-		firmware_ipi(1ull << n);
+		sbi_call(SBI_EXT_IPI, 0, 1, hart->id, 0, 0, 0);
+}
+
+void arch_kick(unsigned n)
+{
+	kick(n, KICK_LOOP);
+}
+
+void arch_kick_vcpu(unsigned n)
+{
+	kick(n, KICK_DELIVER);
 }
 
 void arch_gstage_fence(unsigned vmid, u64 set, gpa_t from, u64 bytes)
@@ -216,7 +226,7 @@ static void do_work(struct hart *hart)
 	control_poll(arch_txn());
 	for (unsigned n = 0; n < MAX_VMS; n++) {
 		if (vms[n] && virtio_work(vms[n], arch_txn()))
-			hart->kicked = 1;
+			hart->kicked = KICK_LOOP;
 	}
 	vm_do_requests();
 }
@@ -266,14 +276,26 @@ void hart_loop(void)
 	}
 }
 
+/* Does what the hart was kicked for, and enters the guest when nobody wants anything any more. */
+static _Noreturn __attribute__((noinline)) void answer_kicks(struct hart *hart)
+{
+	do {
+		hart->where = HART_IN_HS;
+		if (__atomic_exchange_n(&hart->kicked, 0, __ATOMIC_SEQ_CST) & KICK_LOOP)
+			hart_loop();
+		deliver(hart->current);
+		hart->where = HART_IN_GUEST;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	} while (hart->kicked);
+	guest_enter(hart->current->r);
+}
+
 void hart_resume_guest(struct hart *hart)
 {
 	/* Whoever kicks this hart sets kicked before it looks at where: one of the two sees the other. */
 	hart->where = HART_IN_GUEST;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__builtin_expect(hart->kicked != 0, 0)) {
-		hart->where = HART_IN_HS;
-		hart_loop();
-	}
+	if (__builtin_expect(hart->kicked != 0, 0))
+		answer_kicks(hart);
 	guest_enter(hart->current->r);
 }

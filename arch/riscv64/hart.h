@@ -14,6 +14,10 @@ enum hart_where {
 	HART_IN_WFI = 2,
 };
 
+/* Bits of kicked: what the hart is to do before it enters a guest again. The first includes the second. */
+#define KICK_LOOP    1u /* go round its loop */
+#define KICK_DELIVER 2u /* look at what is pending for its vCPU */
+
 struct hart {
 	/* Used by the assembler (offsets.c); `index` is first for arch_hart(). */
 	u32 index;
@@ -25,7 +29,7 @@ struct hart {
 	u64 fixup; /* where to go on if the instruction that reads guest memory faults; 0: such a fault ends the life */
 	u64 trap_t6; /* scratch of hs_trap */
 	u64 in_trap; /* a trap from HS-mode is being handled */
-	/* Shared with other harts: who wants this hart's attention sets kicked, then looks at where. */
+	/* Shared with other harts: who wants this hart's attention sets kicked (KICK_...), then looks at where. */
 	volatile u32 kicked;
 	volatile u32 where; /* enum hart_where */
 	/* Private to the hart. */

@@ -21,7 +21,7 @@ void guest_give_up(struct hart *hart, struct vcpu *v, enum vcpu_park_reason reas
 	estate_store(&v->r->park_reason, reason);
 	estate_store(&v->r->state, VCPU_PARKED);
 	vm_request_end(v->vm, vm_reason_of_park(reason));
-	hart->kicked = 1;
+	hart->kicked = KICK_LOOP;
 }
 
 void guest_inject(struct hart *hart, struct vcpu *v, u64 cause, u64 value)
@@ -137,7 +137,7 @@ static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stva
 	}
 	/* The device waits for the host's: the loop lets that get on, and the guest executes the instruction again. */
 	if (error == -EAGAIN)
-		hart->kicked = 1;
+		hart->kicked = KICK_LOOP;
 	else if (error)
 		guest_inject(hart, v, access_fault_of(cause), stval);
 }
@@ -190,7 +190,7 @@ static void virtual_instruction(struct hart *hart, struct vcpu *v)
 		txn_set(t, &v->r->state, VCPU_WAITING);
 	}
 	txn_commit(t);
-	hart->kicked = 1;
+	hart->kicked = KICK_LOOP;
 }
 
 static void illegal_instruction(struct hart *hart, struct vcpu *v)
@@ -238,6 +238,9 @@ void exit_handle(struct vcpu *v, u64 scause)
 		guest_sbi(hart, v);
 	else if (scause == CAUSE_LOAD_GUEST_PAGE || scause == CAUSE_STORE_GUEST_PAGE)
 		guest_page_fault(hart, v, scause);
+	else if (scause == (SCAUSE_INTERRUPT | IRQ_NUMBER_SSI))
+		/* Another hart's kick; what it wants is in hart->kicked. */
+		csr_clear(sip, IRQ_SSI);
 	else if (scause & SCAUSE_INTERRUPT)
 		hart_loop();
 	else

@@ -288,7 +288,7 @@ void vcpu_notify(struct vcpu *v)
 	u32 on = __atomic_load_n(&v->hart_plus_1, __ATOMIC_SEQ_CST);
 
 	if (on)
-		arch_kick(on - 1);
+		arch_kick_vcpu(on - 1);
 	else
 		sched_wake(v);
 	/* It may have been leaving its hart just then, before it could see what is pending. */

@@ -87,6 +87,7 @@ void host_plic_handle(unsigned hart)
 
 /* The hart's loop kicks harts of its own; core's go to the fake machine, which passes them on here. */
 void hart_kick(unsigned hart);
+void hart_kick_vcpu(unsigned hart);
 
 void fp_save(struct vcpu_record *r);
 void fp_save(struct vcpu_record *r)
@@ -493,6 +494,7 @@ static u64 begin_life(unsigned boot, bool heir)
 
 	host_be_hart(boot);
 	host->on_kick = hart_kick;
+	host->on_kick_vcpu = hart_kick_vcpu;
 	exits_harts[boot].where = EXITS_HS;
 	in_hypervisor = 1ull << boot;
 	entry_labels(labels);

@@ -225,7 +225,7 @@ static void rfence(void **state)
 	assert_int_equal(exits_firmware.fences, before);
 }
 
-/* What is fenced for later is fenced before the vCPU's next instruction. */
+/* What is fenced for later is fenced when the vCPU's hart is told to look. */
 static void fence_later(void **state)
 {
 	struct exits_hart *h;
@@ -237,6 +237,7 @@ static void fence_later(void **state)
 	before = h->hfence_vvma;
 	before_i = h->fence_i;
 	vm->vcpu[1].r->fence = 1;
+	arch_kick_vcpu((unsigned)(h - exits_harts));
 	exits_interrupt((unsigned)(h - exits_harts));
 	assert_true(h->hfence_vvma > before);
 	assert_true(h->fence_i > before_i);
