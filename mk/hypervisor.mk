@@ -12,7 +12,7 @@ HV_CFLAGS := $(LANGUAGE) $(PATHS) -Iarch/riscv64/include -I$(HV) -O2 -g $(HV_ARC
 	-isystem mk/freestanding -isystem $(FDT_DIR)
 HV_LDS := arch/riscv64/outlive.lds
 HV_LDFLAGS := -nostdlib -static-pie $(HV_ARCH) -Wl,--build-id=sha1 -Wl,-z,max-page-size=4096 \
-	-Wl,-z,noexecstack -Wl,--no-undefined
+	-Wl,-z,noexecstack -Wl,--no-undefined -Wl,--no-warn-rwx-segments
 
 # arch/riscv64/offsets.c is compiled for the numbers that it prints, and not linked (see below).
 HV_OFFSETS := arch/riscv64/offsets.c
