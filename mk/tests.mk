@@ -3,7 +3,7 @@
 #   tests/unit/NAME_test.c    a cmocka program, with address and undefined-behaviour sanitizers
 #   tests/model/NAME_model.c  a model that is explored without sanitizers, fast
 #   tests/model/NAME_tsan.c   threads against each other, with the thread sanitizer
-#   tests/fuzz/NAME_fuzz.c    a libFuzzer target; seeds in tests/fuzz/corpus/NAME/
+#   tests/fuzz/NAME_fuzz.c    a libFuzzer target; seeds in tests/fuzz/corpus/NAME/, bytes as .hex
 #   tests/exits/NAME_test.c   a cmocka program that runs the exit handlers of arch/riscv64
 #
 # Each is one source file, linked with all of core and the fake machine in arch/host. These come as an archive:
