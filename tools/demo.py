@@ -96,7 +96,7 @@ class Picture:
         self._erase()
         seconds = int(time.monotonic() - self.begun)
         stamp = f"{seconds // 60}:{seconds % 60:02}" if clock and text else ""
-        width = max(40, self.width - 7)
+        width = max(40, self.width - 7) if self.is_live else 1000
         # What is painted already has been made to fit.
         for line in textwrap.wrap(text, width) if len(text) > width and "\x1b" not in text else [text.rstrip()]:
             sys.stdout.write((self.paint(f"{stamp:<6}", "dim") + self.paint(line, colour) if line else "") + "\n")

@@ -97,7 +97,7 @@ def stop_start_reset(host, before):
     for boots, command in ((2, "start"), (3, "reset")):
         host.run(command, "c")
         report = host.console("c").wait_report(BOOT_SECONDS, lambda r: r["boot_id"] not in ids and r["regs"],
-                                               "another boot id")
+                                               "a report with another boot id")
         ids.append(report["boot_id"])
         check(host.vm("c")["boots"] == boots, f"after {command}: {host.vm('c')}")
     host.run("start", "c", status=None)

@@ -22,7 +22,7 @@ def check_was_reset(host, before):
     """The machine has begun anew: life 1, and the guest in another boot, healthy."""
     wait_for("the machine to be up again", 60, lambda: host.run("ps", "--json", status=None).returncode == 0)
     host.console("a").wait_report(BOOT_SECONDS, lambda r: r["boot_id"] != before["a"]["boot_id"] and r["regs"],
-                                  "another boot id")
+                                  "a report with another boot id")
     check(host.life() == 1, f"after a reset the host is in life {host.life()}")
     check(len(boot_ids(host)) == 2, f"boots of the guest that were seen: {boot_ids(host)}")
     host.console("a").check_healthy()

@@ -114,7 +114,7 @@ class Console:
     def latest(self):
         return self.reports[-1][1] if self.reports else None
 
-    def wait_report(self, seconds, accept=lambda report: True, what="a report", after=0.0):
+    def wait_report(self, seconds, accept=lambda report: True, what="a new report", after=0.0):
         """Waits for a report of the workload that was made after a time and is acceptable; returns it."""
         end = time.monotonic() + seconds
         with self.changed:
@@ -128,14 +128,14 @@ class Console:
                 if left <= 0:
                     break
                 self.changed.wait(min(left, 1))
-        raise Failure(f"the workload made no report with {what} within {seconds:.0f} s; the last was {self.latest()}")
+        raise Failure(f"waited {seconds:.0f} s for {what} of the workload's; the last was {self.latest()}")
 
     def progress(self, seconds, since=None):
         """Waits until every counter that is in use has moved on since a report (or now)."""
         base = since or self.latest() or {}
         moving = [n for n in ("mem", "disk", "net", "regs") if base.get(n) is not None]
         return self.wait_report(seconds, lambda r: r["t"] > base.get("t", -1) and all(r[n] > base[n] for n in moving),
-                                f"progress in {', '.join(moving) or 'anything'} since {base}")
+                                f"a report with progress in {', '.join(moving) or 'anything'} since {base}")
 
     def check_healthy(self, boot_id=None):
         """No error so far, no complaint of the kernel, and no other boot after that one."""

@@ -208,7 +208,7 @@ class Host:
             self.console(name)
         return {name: self.console(name).wait_report(
             BOOT_SECONDS, lambda r: r["t"] > 1.5 and all(r[n] != 0 for n in ("mem", "disk", "net", "regs")),
-            "all its counters moving") for name in names}
+            "a report with all counters moving") for name in names}
 
     def reports(self, names=None):
         """A new report of each workload's, by name: what `check_survived` compares with."""
