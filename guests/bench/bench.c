@@ -7,7 +7,8 @@
  * part of it, which is one to three instructions. On real hardware the figures are nanoseconds.
  *
  * Prints lines "BENCH name value unit" and powers off. With rest=1 in the command line it measures nothing of this, but
- * lives through crashes of the hypervisor, for bench/recovery.py.
+ * lives through crashes of the hypervisor, for bench/recovery.py. many=1 and blocks=1 are for bench/many.py: what calls
+ * to very many harts cost, and what a fault of a 2 MiB block.
  */
 #include "guests/lib/csr.h"
 #include "guests/lib/guest.h"
@@ -332,6 +333,170 @@ static void rest_all(void)
 	rest(NULL);
 }
 
+/* ---- Very many harts ---- */
+
+#define MANY_CALLS   2000   /* broadcasts that are timed */
+#define MANY_TARGETS 200000 /* ... or fewer, with no more targets than these in all */
+#define MANY_ROUNDS  3
+#define MANY_TURNS   20000 /* of 1 ms, until harts that do not answer are given up */
+
+/* Words of the harts below, which have neither stack nor struct hart. */
+static struct {
+	u64 up;	  /* harts that run */
+	u64 took; /* interrupts that they took, ... */
+	u64 last; /* ... and when the last of them was */
+} many;
+
+_Static_assert(offsetof(__typeof__(many), took) == 8 && offsetof(__typeof__(many), last) == 16,
+	       "known below");
+
+extern char many_entry[];
+
+/* From SBI HSM, a1 = &many: sleeps, and counts software interrupts. What was pending at the start does not count. */
+__asm__(".text\n"
+	".balign 4\n"
+	"many_entry:\n"
+	"csrci sstatus, 2\n"
+	"csrwi sie, 2\n"
+	"csrci sip, 2\n"
+	"li t0, 1\n"
+	"addi t2, a1, 8\n"
+	"addi t3, a1, 16\n"
+	"amoadd.d.aqrl zero, t0, (a1)\n"
+	"1: wfi\n"
+	"csrr t1, sip\n"
+	"andi t1, t1, 2\n"
+	"beqz t1, 1b\n"
+	"csrci sip, 2\n"
+	"csrr t1, time\n"
+	"amomax.d.aqrl zero, t1, (t3)\n"
+	"amoadd.d.aqrl zero, t0, (t2)\n"
+	"j 1b\n");
+
+/* Until the word is that large; asleep, for the others. False: it does not become so. */
+static bool many_wait(const u64 *word, u64 value)
+{
+	for (unsigned i = 0; i < MANY_TURNS; i++) {
+		if (__atomic_load_n(word, __ATOMIC_SEQ_CST) >= value)
+			return true;
+		timer_at(time_now() + guest_timebase / 1000);
+		wfi();
+	}
+	print("bench: %llu of %llu harts answer\n", (unsigned long long)*word, (unsigned long long)value);
+	return false;
+}
+
+/*
+ * The same call to all, over and over: instructions of a call. All others are stopped: a fence waits for harts that run,
+ * and spins, by which it keeps QEMU's turn from them.
+ */
+static void many_calls(const char *name, u64 harts_there, u64 extension, u64 function, u64 size)
+{
+	u64 times = MANY_TARGETS / harts_there;
+	u64 start;
+
+	times = times < MANY_CALLS ? times : MANY_CALLS;
+	start = time_now();
+	for (u64 i = 0; i < times; i++)
+		sbi(extension, function, 0, ~0ull, 0, size, 0);
+	report_each(name, time_now() - start, times);
+}
+
+static void many_single(const char *name, u64 id)
+{
+	u64 start = time_now();
+
+	for (u64 i = 0; i < SBI_TIMES; i++)
+		sbi_send_ipi(1, id);
+	report_each(name, time_now() - start, SBI_TIMES);
+}
+
+/* A broadcast that wakes all: until the call returns, and until the last one has it. Least of some rounds. */
+static bool many_wake(u64 harts_there)
+{
+	u64 call = ~0ull, all = ~0ull;
+
+	for (unsigned i = 0; i < MANY_ROUNDS; i++) {
+		u64 goal = many.took + harts_there - 1, start, took;
+
+		/* All of them are asleep by then. */
+		wake_late(time_now() + guest_timebase / 100);
+		start = time_now();
+		sbi_send_ipi(0, ~0ull);
+		took = time_now() - start;
+		call = took < call ? took : call;
+		if (!many_wait(&many.took, goal))
+			return false;
+		took = many.last - start;
+		all = took < all ? took : all;
+	}
+	report("ipi_all_wake_call", ns(call), "instructions");
+	report("ipi_all_wake", ns(all), "instructions");
+	return true;
+}
+
+/* Ids run from 0; ours is 0. */
+static void bench_many(void)
+{
+	u64 there = 1, start;
+
+	while (!sbi(SBI_HSM, SBI_HSM_STATUS, there, 0, 0, 0, 0).error)
+		there++;
+	csr_set(sie, IRQ_BIT(IRQ_TIMER));
+	report("harts", there, "harts");
+
+	/* All others stopped. The first interrupt stays pending there, so the next ones have nobody to tell. */
+	start = time_now();
+	sbi_send_ipi(0, ~0ull);
+	report("ipi_all_first", ns(time_now() - start), "instructions");
+	many_calls("ipi_all", there, SBI_IPI, 0, 0);
+	many_calls("fence_all", there, SBI_RFENCE, 1, ~0ull);
+	many_single("ipi_self", 0);
+	many_single("ipi_lowest", 1);
+	many_single("ipi_highest", there - 1);
+
+	for (u64 id = 1; id < there; id++)
+		sbi(SBI_HSM, SBI_HSM_START, id, (u64)many_entry, (u64)&many, 0, 0);
+	if (!many_wait(&many.up, there - 1) || !many_wake(there))
+		return;
+	print("BENCH end\n");
+}
+
+/* ---- Faults of whole blocks ---- */
+
+#define BLOCKS	     64	 /* of 2 MiB, behind the first of them */
+#define BLOCK_FAULTS 100 /* instructions for each block that say that they faulted */
+
+static u64 blocks_touch(void)
+{
+	u64 start = time_now();
+
+	for (u64 i = BLOCKS / 2; i < BLOCKS / 2 + BLOCKS; i++)
+		(void)*(volatile u64 *)(guest_ram_base + MIB(2) * i);
+	return ns(time_now() - start) / BLOCKS;
+}
+
+/*
+ * The first round has the blocks zeroed and mapped. Those behind it cost nothing, until a crash of the hypervisor, whose
+ * heir begins with empty tables, but knows which blocks are the guest's already: that round is the mapping alone.
+ */
+static void bench_blocks(void)
+{
+	report("block_zeroed", blocks_touch(), "instructions");
+	report("block_mapped", blocks_touch(), "instructions");
+	print("BENCH end\n");
+	csr_clear(sstatus, SSTATUS_SIE);
+	csr_set(sie, IRQ_BIT(IRQ_TIMER));
+	for (;;) {
+		u64 each = blocks_touch();
+
+		if (each >= BLOCK_FAULTS)
+			report("block_again", each, "instructions");
+		timer_at(time_now() + guest_timebase / 1000);
+		wfi();
+	}
+}
+
 static void stimecmp_try(u64 when)
 {
 	stimecmp_write(when);
@@ -343,6 +508,12 @@ void guest_main(void)
 	has_stimecmp = guard(stimecmp_try, ~0ull) == ~0ull;
 	if (guest_option("rest", 0))
 		rest_all();
+	if (guest_option("blocks", 0))
+		bench_blocks();
+	if (guest_option("many", 0)) {
+		bench_many();
+		return;
+	}
 	csr_set(sstatus, SSTATUS_SIE);
 	print("bench: time base %llu Hz, stimecmp %s\n", (unsigned long long)guest_timebase,
 	      has_stimecmp ? "yes" : "no");
