@@ -3,6 +3,7 @@
  * them sticks in the tree's header and comes out of the last, so calls are not checked one by one (they return it each).
  */
 #include "core/vm/guest_fdt.h"
+#include "core/arch.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
 #include "core/lib/string.h"
@@ -171,8 +172,11 @@ static void put_cpus(struct tree *t, const struct vm *vm, const struct guest_isa
 	begin(t, "cpus");
 	put_cells(t, 1, 0);
 	put_u32(t, "timebase-frequency", (u32)isa->timebase);
-	for (u32 n = 0; n < vm->config.vcpus; n++)
+	for (u32 n = 0; n < vm->config.vcpus; n++) {
 		put_cpu(t, isa, &texts, n, vm->vcpu[n].id);
+		/* Thousands of them take longer than the watchdog may wait. */
+		arch_beat();
+	}
 	end(t);
 }
 
