@@ -2,7 +2,7 @@
 """A guest that breaks every rule next to a healthy one, which must not notice; and neither must the hypervisor.
 timeout: 240 s
 
-SEED chooses what the hostile guest does, SECONDS for how long.
+SEED chooses what the hostile guest does (each time something else in "make soak"), SECONDS for how long.
 """
 
 import os
@@ -27,7 +27,7 @@ def beats(host, name):
 
 
 def step_hostile_guests_beside_a_healthy_one():
-    seed = int(os.environ.get("SEED") or time.time()) & 0xffffffff
+    seed = int(os.environ.get("SEED") or (time.time() if os.environ.get("OUTLIVE_SOAK") else 1)) & 0xffffffff
     note(f"SEED={seed}")
     # One switch for all: whatever the hostile guests put on it.
     lan = {"networks": [{"switch": "lan"}]}
@@ -50,10 +50,13 @@ def step_hostile_guests_beside_a_healthy_one():
         host.crash("panic")
         check(host.life() == 2, "a crash beside hostile guests is not recovered from")
         host.check_alive(before)
-        seen = {name: host.vm(name) for name in ("h1", "h2")}
-        time.sleep(2)
-        for name, vm in seen.items():
-            check(vm["state"] == "running" and host.vm(name)["exits"] > vm["exits"], f"{name} does not go on: {vm}")
+        # Those that have not locked themselves up meanwhile go on, and the others can be started again.
+        for name in ("h1", "h2"):
+            check(host.vm(name)["state"] == "running", f"{name} was lost: {host.vm(name)}")
+        seen = {name: beats(host, name) for name in ("h1", "h2")}
+        reset_the_silent(host, ("h1", "h2"))
+        for name in ("h1", "h2"):
+            wait_for(f"{name}'s next beat", 60, lambda name=name: beats(host, name) > seen[name])
 
 
 def reset_the_silent(host, names):
