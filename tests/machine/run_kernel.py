@@ -21,6 +21,10 @@ KERNEL = ["run", "--kernel", str(image()), "--initrd", str(INITRD)]
 SECONDS = 120
 
 
+# The shell's prompt, and the question for the cursor's place that its line editor may ask behind it.
+PROMPT = r"# (\x1b\[6n)?$"
+
+
 class Terminal:
     """A terminal with `outlive run --kernel` in it."""
 
@@ -99,7 +103,7 @@ def step_works_and_ends_with_status_0():
 def step_console_is_the_terminal():
     with Terminal(*KERNEL, "--append", "console=ttyS0 quiet", "--memory", "192MiB") as terminal:
         terminal.wait("initrd's shell", SECONDS)
-        terminal.wait("# $", 20)
+        terminal.wait(PROMPT, 20)
         terminal.ask("echo typed-$((40+2))", "^typed-42")
         # Ctrl-C is the guest's.
         terminal.type("sleep 1000\r")
@@ -152,11 +156,11 @@ def step_pipes_at_both_ends():
 def step_reboot_starts_again():
     with Terminal(*KERNEL, "--append", "console=ttyS0 quiet", "--memory", "192MiB") as terminal:
         terminal.wait("initrd's shell", SECONDS)
-        terminal.wait("# $", 20)
+        terminal.wait(PROMPT, 20)
         after = len(terminal.text)
         terminal.type("reboot -f\r")
         terminal.wait("initrd's shell", SECONDS, after)
-        terminal.wait("# $", 20, after)
+        terminal.wait(PROMPT, 20, after)
         terminal.type("poweroff -f\r")
         check(terminal.end(30) == 0, "reboot, then power-off, and the status is not 0")
 
