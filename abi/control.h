@@ -49,6 +49,19 @@ enum ctl_type {
 	CTL_TOP = 12,	   /* payload u32 first vCPU record -> struct ctl_vcpu[], those that fit */
 	CTL_POWEROFF = 13, /* the machine: stops all VMs */
 	CTL_CONSOLE_ACK = 14, /* vm, payload u64 offset: the receiver has all output below it; no reply */
+	/*
+	 * Memory and registers of a VM, as of one instant. One dump at a time; a life that ends takes it along (-ENOENT then:
+	 * begin again). With CTL_DUMP_LIVE the guest runs on: the host keeps the old contents of what it writes to until
+	 * they have been read. CTL_DUMP_END lets a guest that BEGIN paused go on.
+	 */
+	CTL_DUMP_BEGIN =
+		15, /* vm, payload struct ctl_dump_begin -> struct ctl_dump; again with the same id: the same */
+	CTL_DUMP_VCPU =
+		16, /* vm, payload struct ctl_dump_at (vCPUs from `at` on) -> struct ctl_dump_vcpu[] that fit */
+	CTL_DUMP_READ =
+		17, /* vm, payload struct ctl_dump_at (guest physical, 4 KiB-aligned) -> struct ctl_dump_data */
+	CTL_DUMP_END = 18, /* vm, payload struct ctl_dump_at (0): done with it, or to be forgotten */
+	/* 20 .. 24: records of crashes; 25 .. 29: the black box. */
 
 	CTL_EVENT_CONSOLE = 100, /* vm, payload u64 offset, then bytes */
 	CTL_EVENT_VM = 101,	 /* vm changed its state: payload struct ctl_vm */
@@ -106,6 +119,67 @@ struct ctl_life {
 	u64 t_start, t_fault, t_stopped, t_heir, t_adopted, t_first_guest, t_last_guest;
 	u64 vms_adopted, vms_lost;
 	char text[256];
+};
+
+#define CTL_DUMP_LIVE (1u << 0)
+
+struct ctl_dump_begin {
+	u64 id;	   /* chosen by who asks, not 0 */
+	u32 flags; /* CTL_DUMP_LIVE */
+	u32 reserved;
+};
+
+struct ctl_dump_at {
+	u64 id;
+	u64 at;
+};
+
+struct ctl_dump {
+	u64 id;
+	u64 memory;  /* bytes */
+	u64 instant; /* ticks: memory and registers are as of then */
+	u64 pause;   /* ticks that the guest stood still for it; a guest that was paused before: 0 */
+	u64 timebase;
+	u32 vcpus;
+	u32 ranges;
+	struct {
+		u64 at; /* guest physical */
+		u64 size;
+	} range[VM_MAX_EXTENTS];
+};
+
+/* Supervisor's view, as of the instant: what the registers are called in the guest. */
+struct ctl_dump_vcpu {
+	u64 id;
+	u64 state; /* enum vcpu_state */
+	u64 x[32];
+	u64 pc;
+	u64 mode; /* 1: it was in supervisor mode, 0: user */
+	u64 sstatus, sie, sip, stvec, sscratch, sepc, scause, stval, satp, stimecmp, time;
+	u64 fcsr;
+	u64 f[32];
+};
+
+/*
+ * Pages from the one asked for on, as many as fit: a struct ctl_dump_run and its bytes, one behind the other without
+ * padding. `next` is where to go on; the end of the range that the page lies in, at the latest.
+ */
+struct ctl_dump_data {
+	u64 at;
+	u64 next;
+};
+
+enum ctl_dump_kind {
+	CTL_DUMP_ZERO = 0,	/* no bytes; all zero */
+	CTL_DUMP_UNTOUCHED = 1, /* no bytes; the guest has never used it */
+	CTL_DUMP_RAW = 2,	/* one page as it is */
+	CTL_DUMP_LZ4 = 3,	/* one LZ4 block */
+};
+
+struct ctl_dump_run {
+	u32 pages;
+	u16 kind;  /* enum ctl_dump_kind */
+	u16 bytes; /* that follow */
 };
 
 struct ctl_vcpu {

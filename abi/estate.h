@@ -22,7 +22,7 @@
 #include "abi/warden.h"
 
 #define ESTATE_MAGIC   0x3154415445534c4full /* the bytes "OLSETAT1" */
-#define ESTATE_VERSION 1
+#define ESTATE_VERSION 2
 
 /* Head of each copy of a cold record; the body follows. */
 struct cold_head {
@@ -92,14 +92,15 @@ struct machine_record {
 	u32 reserved_count;
 	u32 reserved_padding;
 	struct machine_range pack; /* boot pack, kept for restarts of VMs */
-	u64 poweroff_reg;	   /* reserved, 0 */
+	struct machine_range dtb;  /* the machine's device tree, kept for the root VM */
 	u32 has_warden;
 	u32 crash_policy; /* from the pack */
 	u32 crash_limit;
 	u32 crash_window;
 	u32 watchdog_ms;
 	u32 pack_flags;
-	u32 cboz_block; /* bytes that cbo.zero clears, 0 without Zicboz */
+	u32 cboz_block;		       /* bytes that cbo.zero clears, 0 without Zicboz */
+	struct pack_evidence evidence; /* from the pack */
 	u32 satp_mode; /* widest translation that all harts have, as satp.MODE: 8, 9, 10 for Sv39, Sv48, Sv57 */
 };
 

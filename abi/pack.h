@@ -14,7 +14,7 @@
 #include "abi/types.h"
 
 #define PACK_MAGIC     0x4b4341504c54554full /* the bytes "OUTLPACK" */
-#define PACK_VERSION   1
+#define PACK_VERSION   2
 #define PACK_MAX_ITEMS 256
 
 #define MAX_VMS 64
@@ -31,6 +31,7 @@ enum crash_policy {
 	CRASH_RECOVER = 0,
 	CRASH_RESET = 1,
 	CRASH_HALT = 2,
+	CRASH_DEVIRTUALISE = 3, /* the root VM takes the machine over, and dumps it */
 };
 
 /* What follows when a guest powers off, reboots, or is stopped for an error ("crash"). */
@@ -45,6 +46,9 @@ enum vm_device_kind {
 	VM_DEV_BLK = 2,
 	VM_DEV_NET = 3,
 	VM_DEV_RNG = 4,
+	VM_DEV_PMSG = 5, /* a virtio console of one port: what the guest writes goes to the black box */
+	VM_DEV_PASS =
+		6, /* a device of the machine, passed through to the root VM: host_unit names its virtio window */
 };
 
 #define VM_DEV_READONLY (1u << 0) /* blk */
@@ -54,7 +58,11 @@ enum vm_device_kind {
 struct vm_device_config {
 	u32 kind;  /* enum vm_device_kind */
 	u32 flags; /* VM_DEV_... */
-	u32 host_unit; /* blk: n-th block device of the host by ascending address; net: number of the named switch */
+	/*
+	 * blk: n-th block device of the host by ascending address; net: number of the named switch; pass: n-th virtio window
+	 * of the machine by ascending address.
+	 */
+	u32 host_unit;
 	u8 mac[6]; /* net */
 	u8 reserved[2];
 	char serial[20]; /* blk: the name that the guest sees */
@@ -68,6 +76,9 @@ struct vm_extent {
 };
 
 #define VM_MAX_EXTENTS 16
+
+/* The root VM, of which a host has at most one: see core/root/root.h. */
+#define VM_ROOT (1u << 0)
 
 /* Configuration of a VM: in the pack, and as a cold record in the estate. */
 struct vm_config {
@@ -83,6 +94,8 @@ struct vm_config {
 	u32 on_crash;	  /* enum vm_action */
 	u32 extent_count; /* 0 in the pack */
 	u64 affinity;	  /* bit n: vCPUs may run on the host's n-th hart; 0 means all */
+	u32 flags;	  /* VM_ROOT */
+	u32 reserved;
 	struct vm_device_config devices[VM_MAX_DEVICES];
 	struct vm_extent extents[VM_MAX_EXTENTS]; /* zero in the pack */
 };
@@ -92,6 +105,22 @@ struct pack_item {
 	u64 size;
 	char name[48]; /* base name of the file, for messages */
 };
+
+/* Where evidence of crashes goes. A disk is 1 + the number that vm_device_config.host_unit would have, or 0: none. */
+struct pack_evidence {
+	u32 blackbox_disk;
+	/* Sizes of its zones, as in struct blackbox_sizes, bytes. */
+	u32 blackbox_pmsg;
+	u32 blackbox_console;
+	u32 blackbox_ftrace;
+	u32 blackbox_kmsg;
+	u32 blackbox_flags; /* BLACKBOX_FORMAT */
+	u32 dump_disk;
+	u32 dump_keep; /* vmcores of the host that the region keeps, 1 .. 16 */
+};
+
+/* The disk bears no black box that anybody wants: `outlive run` has just made its file. */
+#define BLACKBOX_FORMAT (1u << 0)
 
 struct pack_header {
 	u64 magic;
@@ -106,6 +135,7 @@ struct pack_header {
 	u32 watchdog_ms;  /* a hart in HS-mode that shows no life for so long is hung; 0: no watchdog */
 	u32 host_harts;	  /* 0: all that the machine has */
 	u32 flags;	  /* PACK_FLAG_... */
+	struct pack_evidence evidence;
 	u32 reserved[5];
 	u32 crc; /* CRC-32C of header (this field as 0), item table and VM table */
 };

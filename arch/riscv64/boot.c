@@ -71,6 +71,7 @@ static void take_policies(struct machine_record *m)
 	m->crash_window = pack.header->crash_window;
 	m->watchdog_ms = pack.header->watchdog_ms;
 	m->pack_flags = pack.header->flags;
+	m->evidence = pack.header->evidence;
 	if (pack.header->host_harts && pack.header->host_harts < m->hart_count)
 		m->hart_count = pack.header->host_harts;
 }

@@ -129,7 +129,7 @@ static void each_wrong_field_is_named(void **state)
 #define H (h = &image->header, h)
 #define V (vm = &image->vm[1], vm)
 	WRONG(H->magic++, "no boot pack");
-	WRONG(H->version = 2, "version 2");
+	WRONG(H->version++, "of version");
 	WRONG(H->header_size--, "header of");
 	WRONG(H->total_size++, "truncated");
 	WRONG(H->total_size = 100, "tables need");

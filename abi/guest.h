@@ -1,0 +1,34 @@
+/*
+ * What Outlive offers its guests beyond SBI 2.0: an extension in the firmware-specific range (SBI 2.0, chapter 4).
+ *
+ * a7 = GUEST_EXT, a6 = function; result in a0 (SBI error) and a1 (value). Addresses are guest physical, lengths bytes.
+ */
+#ifndef ABI_GUEST_H
+#define ABI_GUEST_H
+
+#define GUEST_EXT     0x0a4f4c47
+#define GUEST_VERSION 1
+
+/* Also for the assembler. */
+
+/* () -> GUEST_VERSION. */
+#define GUEST_INFO 0
+/*
+ * (bytes, address low, address high) -> bytes taken: text for the pmsg zone of the host's black box, as the DBCN's
+ * console write has its arguments. 0 bytes taken: over the VM's share for now. SBI_ERR_NOT_SUPPORTED: the host has none.
+ */
+#define GUEST_PMSG_WRITE 1
+
+/*
+ * Root VM only; SBI_ERR_DENIED for every other, which is counted and logged. () -> 0.
+ *
+ * PREPARE: a crash of the root is under way. SUSPEND: every other vCPU, of this VM and of all others, is taken off its
+ * hart; the caller's goes on. DEVIRTUALISE: returns behind the request in HS-mode on the bare machine, with the guest's
+ * supervisor registers; accepted from the vCPU of the boot hart only (else SBI_ERR_DENIED), after the two others (else
+ * SBI_ERR_INVALID_STATE). A request that fails has changed nothing.
+ */
+#define GUEST_ROOT_PREPARE	2
+#define GUEST_ROOT_SUSPEND	3
+#define GUEST_ROOT_DEVIRTUALISE 4
+
+#endif
