@@ -18,6 +18,17 @@ const struct exit_meaning exit_meanings[] = {
 };
 const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
 
+#define DUMP_TEXT                                                                                                \
+	"With --host, writes a life of the hypervisor that has ended as an ELF core file. The argument is the "  \
+	"number of the life, as in outlive crash list; without it the newest dump that is complete is taken. "   \
+	"gdb-multiarch outlive.elf FILE shows all harts with their backtraces, and the hypervisor's variables. " \
+	"The dump comes from the host's dump region, which --region names if the host is off. A dump that was "  \
+	"cut short is written as far as it goes, with status 1.\n\n"                                             \
+	"With the name of a VM: not supported yet."
+#define DUMP_EXAMPLES                                   \
+	"outlive dump --host --list  # what there is\n" \
+	"outlive dump --host 3 -o vmcore  # the third life"
+
 const struct command commands[] = {
 	{
 		.name = "run",
@@ -220,6 +231,18 @@ const struct command commands[] = {
 		.text = "All that the history has of one life, with what it said of its end.",
 		.examples = "outlive crash list\noutlive crash show 1",
 		.run = crash_show_command,
+	},
+	{
+		.name = "dump",
+		.page = "outlive-dump",
+		.arguments = "[VM]",
+		.arguments_max = 1,
+		.options = EVERY | O(QUIET) | O(TIMEOUT) | O(DUMP_HOST) | O(ON) | O(OUTPUT) | O(OVERWRITE) |
+			   O(REGION) | O(LIST) | O(SYMBOLS),
+		.summary = "write a core file of a VM, or of a dead life of the hypervisor",
+		.text = DUMP_TEXT,
+		.examples = DUMP_EXAMPLES,
+		.run = dump_command,
 	},
 	{
 		.name = "blackbox ls",

@@ -61,7 +61,7 @@ const struct option_entry option_table[OPTION_COUNT] = {
 			    "Print all keys of a host file with their types, bounds and defaults." },
 	[OPTION_ROWS] = { "vcpus", NULL, NULL, OPTION_KIND_FLAG, AT(vcpu_rows),
 			  "Show every vCPU, not only the VMs." },
-	[OPTION_OUTPUT] = { "output", "o", "IMAGE", OPTION_KIND_TEXT, AT(output), "The file to write." },
+	[OPTION_OUTPUT] = { "output", "o", "FILE", OPTION_KIND_TEXT, AT(output), "The file to write." },
 	[OPTION_LAYOUT] = { "layout", "l", "WHICH", OPTION_KIND_TEXT, AT(layout),
 			    "Zones of the black box: full, linux-debian (only kmsg), or sizes like "
 			    "pmsg=64KiB,console=64KiB,kmsg=64KiB." },
@@ -69,6 +69,16 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_OVERWRITE] = { "force", NULL, NULL, OPTION_KIND_FLAG, AT(overwrite),
 			       "Do it in spite of what is there: another layout, other contents, files of the same "
 			       "name." },
+	[OPTION_DUMP_HOST] = { "host", NULL, NULL, OPTION_KIND_FLAG, AT(dump_host),
+			       "Dump a life of the hypervisor that has ended, not a VM." },
+	[OPTION_ON] = { "on", "H", "NAME", OPTION_KIND_TEXT, AT(host),
+			"The host that is meant, or its run directory. Not needed if only one is running." },
+	[OPTION_REGION] = { "region", NULL, "FILE", OPTION_KIND_TEXT, AT(region),
+			    "Read this dump region, a file or a block device, and ask no running host." },
+	[OPTION_LIST] = { "list", "l", NULL, OPTION_KIND_FLAG, AT(list),
+			  "With --host: list the dumps, and write none." },
+	[OPTION_SYMBOLS] = { "symbols", NULL, "FILE", OPTION_KIND_TEXT, AT(symbols),
+			     "The outlive.elf of the life; the one beside this program otherwise." },
 };
 
 /* The allowed option that a word begins with: "--name", "--name=...", "-n". *value: behind the '=', or NULL. */

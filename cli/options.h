@@ -22,6 +22,9 @@ struct options {
 	const char *until, *output;
 	bool overwrite;
 	const char *layout, *size;
+	/* dump, crash */
+	bool dump_host, list;
+	const char *region, *symbols;
 	bool has_timeout;
 	u64 timeout; /* seconds */
 	const char *arguments[OPTIONS_ARGUMENTS_MAX];
@@ -60,6 +63,11 @@ enum option_id {
 	OPTION_LAYOUT,
 	OPTION_SIZE,
 	OPTION_OVERWRITE,
+	OPTION_DUMP_HOST,
+	OPTION_ON,
+	OPTION_REGION,
+	OPTION_LIST,
+	OPTION_SYMBOLS,
 	OPTION_COUNT,
 };
 

@@ -28,8 +28,11 @@ libc6-dev
 libc6-dev-riscv64-cross
 libclang-rt-14-dev
 libcmocka-dev
+libdw-dev
+libelf-dev
 libfdt-dev
 libjansson-dev
+liblz4-dev
 libyaml-dev
 llvm
 make
