@@ -20,9 +20,10 @@
 #define GUEST_PMSG_WRITE 1
 
 /*
- * Root VM only; SBI_ERR_DENIED for every other, which is counted and logged. () -> 0.
+ * Root VM only; SBI_ERR_DENIED for every other, which is counted and logged. No arguments.
  *
- * PREPARE: a crash of the root is under way. SUSPEND: every other vCPU, of this VM and of all others, is taken off its
+ * PREPARE: a crash of the root is under way; its value is the id of the boot hart, so that a crash on another one can be
+ * carried on there. It may be repeated, from any vCPU. The value of the others is 0. SUSPEND: every other vCPU, of this VM and of all others, is taken off its
  * hart; the caller's goes on. DEVIRTUALISE: returns behind the request in HS-mode on the bare machine, with the guest's
  * supervisor registers; accepted from the vCPU of the boot hart only (else SBI_ERR_DENIED), after the two others (else
  * SBI_ERR_INVALID_STATE). A request that fails has changed nothing.
