@@ -114,13 +114,10 @@ struct pack_evidence {
 	u32 blackbox_console;
 	u32 blackbox_ftrace;
 	u32 blackbox_kmsg;
-	u32 blackbox_flags; /* BLACKBOX_FORMAT */
+	u32 reserved;
 	u32 dump_disk;
 	u32 dump_keep; /* vmcores of the host that the region keeps, 1 .. 16 */
 };
-
-/* The disk bears no black box that anybody wants: `outlive run` has just made its file. */
-#define BLACKBOX_FORMAT (1u << 0)
 
 struct pack_header {
 	u64 magic;

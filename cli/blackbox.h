@@ -24,7 +24,19 @@ void blackbox_image_close(struct blackbox_image *i);
 /* Opens file or device and finds out how large it is; no more. An exit code, with the error printed. */
 int blackbox_device_open(struct blackbox_image *i, const char *path, bool for_writing);
 
-/* "full", or "pmsg=64KiB,kmsg=128KiB". False with the error printed. */
+/* A new file of that many bytes, all zero. An exit code, with the error printed. */
+int blackbox_image_create(const char *path, u64 bytes);
+
+/* Whether there is nothing but zeros where the zones of `l` are. 0, or the device's error. */
+int blackbox_image_is_empty(struct blackbox_image *i, const struct blackbox_layout *l, bool *is_empty);
+
+/* Writes empty zones over what is there. An exit code, with the error printed. */
+int blackbox_image_format(struct blackbox_image *i, const struct blackbox_layout *l);
+
+/* "full", or "pmsg=64KiB,kmsg=128KiB". False if it is neither. */
+bool blackbox_parse_sizes(const char *text, struct blackbox_sizes *sizes);
+
+/* The same for --layout: false with the error printed. */
 bool blackbox_parse_layout(const char *text, struct blackbox_sizes *sizes);
 
 /* Sizes as --layout takes them; returns `to`. */

@@ -11,17 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A new file of --size. */
-static int create(const char *path, const char *size)
+int blackbox_image_create(const char *path, u64 bytes)
 {
-	u64 bytes;
-	int fd;
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	if (!units_parse_size(size, &bytes) || !bytes || bytes > INT64_MAX) {
-		message_error("--size: \"%s\" is not a size like 1MiB", size);
-		return EXIT_CODE_USAGE;
-	}
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		message_error("%s: %s", path, strerror(errno));
 		return EXIT_CODE_FAILED;
@@ -36,36 +29,56 @@ static int create(const char *path, const char *size)
 	return EXIT_CODE_OK;
 }
 
-/* What lies in the place of the zones: nothing but zeros may be overwritten without being asked. */
-static int check_empty(struct blackbox_image *i, const struct blackbox_layout *l)
+/* A new file of --size. */
+static int create(const char *path, const char *size)
 {
-	u8 page[PSTORE_ZONE_UNIT];
+	u64 bytes;
 
-	for (u64 at = 0; at < l->end; at += sizeof(page)) {
-		int error = i->device.read(&i->device, at, page, sizeof(page));
-
-		if (error) {
-			message_error("%s: %s", i->path, strerror(-error));
-			return EXIT_CODE_FAILED;
-		}
-		for (size_t n = 0; n < sizeof(page); n++) {
-			struct layout_found found = { 0 };
-
-			if (!page[n])
-				continue;
-			if (layout_compare(&i->device, page, l, &found) == 0 && found.signatures)
-				message_error("%s: there is a black box%s; --force overwrites it", i->path,
-					      found.matched < found.signatures ? " of another layout" : "");
-			else
-				message_error("%s: not empty; --force overwrites what is there", i->path);
-			return EXIT_CODE_FAILED;
-		}
+	if (!units_parse_size(size, &bytes) || !bytes || bytes > INT64_MAX) {
+		message_error("--size: \"%s\" is not a size like 1MiB", size);
+		return EXIT_CODE_USAGE;
 	}
-	return EXIT_CODE_OK;
+	return blackbox_image_create(path, bytes);
 }
 
-/* Zeros, and a header for each zone, so that the layout can be told from it. */
-static int write_zones(struct blackbox_image *i, const struct blackbox_layout *l)
+int blackbox_image_is_empty(struct blackbox_image *i, const struct blackbox_layout *l, bool *is_empty)
+{
+	static const u8 zeros[PSTORE_ZONE_UNIT];
+	u8 page[PSTORE_ZONE_UNIT];
+
+	*is_empty = true;
+	for (u64 at = 0; *is_empty && at < l->end; at += sizeof(page)) {
+		int error = i->device.read(&i->device, at, page, sizeof(page));
+
+		if (error)
+			return error;
+		*is_empty = memcmp(page, zeros, sizeof(page)) == 0;
+	}
+	return 0;
+}
+
+/* Nothing but zeros may be overwritten without being asked. */
+static int check_empty(struct blackbox_image *i, const struct blackbox_layout *l)
+{
+	struct layout_found found = { 0 };
+	u8 scratch[BLACKBOX_SECTOR_MAX];
+	bool is_empty;
+	int error = blackbox_image_is_empty(i, l, &is_empty);
+
+	if (!error && is_empty)
+		return EXIT_CODE_OK;
+	if (error)
+		message_error("%s: %s", i->path, strerror(-error));
+	else if (layout_compare(&i->device, scratch, l, &found) == 0 && found.signatures)
+		message_error("%s: there is a black box%s; --force overwrites it", i->path,
+			      found.matched < found.signatures ? " of another layout" : "");
+	else
+		message_error("%s: not empty; --force overwrites what is there", i->path);
+	return EXIT_CODE_FAILED;
+}
+
+/* A header for each zone, so that the layout can be told from it. */
+int blackbox_image_format(struct blackbox_image *i, const struct blackbox_layout *l)
 {
 	int error = 0;
 
@@ -125,7 +138,7 @@ int blackbox_format_command(const struct options *o)
 	if (!code && !o->overwrite)
 		code = check_empty(&i, &l);
 	if (!code)
-		code = write_zones(&i, &l);
+		code = blackbox_image_format(&i, &l);
 	if (!code)
 		report(&i, &l, o->json);
 	if (code && o->size)

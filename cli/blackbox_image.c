@@ -129,7 +129,7 @@ static bool parse_part(char *part, struct blackbox_sizes *s)
 	return false;
 }
 
-bool blackbox_parse_layout(const char *text, struct blackbox_sizes *sizes)
+bool blackbox_parse_sizes(const char *text, struct blackbox_sizes *sizes)
 {
 	char *copy, *at, *part;
 	bool is_good = true;
@@ -141,6 +141,13 @@ bool blackbox_parse_layout(const char *text, struct blackbox_sizes *sizes)
 	while (is_good && (part = strsep(&at, ",")))
 		is_good = parse_part(part, sizes);
 	free(copy);
+	return is_good;
+}
+
+bool blackbox_parse_layout(const char *text, struct blackbox_sizes *sizes)
+{
+	bool is_good = blackbox_parse_sizes(text, sizes);
+
 	if (!is_good)
 		message_error(
 			"--layout: \"%s\" is neither full, linux-debian nor sizes like pmsg=64KiB,console=64KiB,"

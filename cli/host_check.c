@@ -1,5 +1,6 @@
 /* Checks of files and relations: see host_check.h. */
 #include "cli/host_check.h"
+#include "cli/evidence.h"
 #include "cli/kernel_image.h"
 #include "cli/units.h"
 #include <arpa/inet.h>
@@ -82,30 +83,36 @@ static void check_boot_files(const struct vm_spec *vm, size_t index, struct diag
 	}
 }
 
+void host_check_disk_file(const struct field_text *file, const char *field, const char *if_readonly,
+			  struct diagnostics *d)
+{
+	struct stat st;
+
+	if (stat(file->value, &st) < 0)
+		diagnostics_add(d, file->line, field, "%s: %s", file->value, strerror(errno));
+	else if (S_ISDIR(st.st_mode))
+		diagnostics_add(d, file->line, field,
+				"%s is a directory; a disk is a raw image or a block device", file->value);
+	else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		diagnostics_add(d, file->line, field, "%s is neither a file nor a block device", file->value);
+	else if (access(file->value, R_OK | (if_readonly ? W_OK : 0)) < 0)
+		diagnostics_add(d, file->line, field, "%s is not %s%s", file->value,
+				access(file->value, R_OK) < 0 ? "readable" : "writable",
+				access(file->value, R_OK) == 0 ? if_readonly : "");
+	else if (S_ISREG(st.st_mode) && st.st_size < 512)
+		diagnostics_add(d, file->line, field, "%s is shorter than one sector", file->value);
+}
+
 static void check_disk(const struct disk_spec *disk, size_t vm, size_t index, struct diagnostics *d)
 {
-	bool is_readonly = disk->readonly.value;
 	char field[HOST_FIELD_MAX];
-	struct stat st;
 
 	if (!disk->file.value)
 		return;
 	host_field(field, sizeof(field), "vms[%zu].disks[%zu].file", vm, index);
-	if (stat(disk->file.value, &st) < 0)
-		diagnostics_add(d, disk->file.line, field, "%s: %s", disk->file.value, strerror(errno));
-	else if (S_ISDIR(st.st_mode))
-		diagnostics_add(d, disk->file.line, field,
-				"%s is a directory; a disk is a raw image or a block device",
-				disk->file.value);
-	else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		diagnostics_add(d, disk->file.line, field, "%s is neither a file nor a block device",
-				disk->file.value);
-	else if (access(disk->file.value, R_OK | (is_readonly ? 0 : W_OK)) < 0)
-		diagnostics_add(d, disk->file.line, field, "%s is not %s%s", disk->file.value,
-				access(disk->file.value, R_OK) < 0 ? "readable" : "writable",
-				is_readonly ? "" : "; use \"readonly: true\" if the guest need not write");
-	else if (S_ISREG(st.st_mode) && st.st_size < 512)
-		diagnostics_add(d, disk->file.line, field, "%s is shorter than one sector", disk->file.value);
+	host_check_disk_file(
+		&disk->file, field,
+		disk->readonly.value ? NULL : "; use \"readonly: true\" if the guest need not write", d);
 }
 
 /* Calls f for each disk of the host. */
@@ -113,7 +120,7 @@ static void check_disk(const struct disk_spec *disk, size_t vm, size_t index, st
 	for (size_t v = 0; v < (host)->vms.count; v++) \
 		for (size_t i = 0; i < host_vm(host, v)->disks.count; i++)
 
-static bool is_same_file(const char *a, const char *b)
+bool host_is_same_file(const char *a, const char *b)
 {
 	struct stat x, y;
 
@@ -140,7 +147,7 @@ static void check_shared_disks(const struct host_spec *host, struct diagnostics 
 			if (found || w > v || (w == v && k >= i) || !disk->file.value || !other->file.value)
 				continue;
 			if ((disk->readonly.value && other->readonly.value) ||
-			    !is_same_file(disk->file.value, other->file.value))
+			    !host_is_same_file(disk->file.value, other->file.value))
 				continue;
 			found = true;
 			host_field(field, sizeof(field), "vms[%zu].disks[%zu].file", v, i);
@@ -340,6 +347,7 @@ void host_check(const struct host_spec *host, enum host_check_scope scope, struc
 		diagnostics_add(d, host->machine.crash_window.line, "machine.crash_window",
 				"is not in whole seconds");
 	check_names(host, d);
+	evidence_check(host, scope, d);
 	for (size_t i = 0; i < host->vms.count; i++)
 		check_vm(host, i, scope, d);
 	if (scope == HOST_CHECK_RUN)

@@ -16,6 +16,16 @@ enum host_check_scope {
 /* Checks what the spec has, adds to `d`. Works on one that has errors already: what is missing is passed over. */
 void host_check(const struct host_spec *host, enum host_check_scope scope, struct diagnostics *d);
 
+/*
+ * Adds to `d` why a file that is there cannot be a disk: not a file or a block device, not readable or writable, shorter than
+ * a sector. `if_readonly` is what then could be done, or ""; NULL: it need not be writable.
+ */
+void host_check_disk_file(const struct field_text *file, const char *field, const char *if_readonly,
+			  struct diagnostics *d);
+
+/* True if both are the same file or the same block device; false if one is not there. */
+bool host_is_same_file(const char *a, const char *b);
+
 /* "vms[1].disks[0].file" for errors. Returns `to`. */
 const char *host_field(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -1,5 +1,6 @@
 /* From a host's description to its pack and machine: see host_plan.h. */
 #include "cli/host_plan.h"
+#include "cli/blackbox.h"
 #include "cli/host_check.h"
 #include "cli/memory.h"
 #include "cli/units.h"
@@ -255,6 +256,29 @@ static void plan_harts(struct host_plan *plan, struct diagnostics *d)
 				(unsigned long long)vcpus, (unsigned long long)room);
 }
 
+/* The disks for evidence are the machine's last ones. */
+static void plan_evidence(struct host_plan *plan)
+{
+	const struct blackbox_spec *box = &plan->spec->machine.blackbox;
+	const struct dumps_spec *dumps = &plan->spec->machine.dumps;
+	struct pack_evidence *e = &plan->evidence;
+	struct blackbox_sizes sizes;
+
+	if (box->file.value && blackbox_parse_sizes(box->layout.value, &sizes)) {
+		plan->disks[plan->disk_count++] = (struct plan_disk){ box->file.value, false };
+		e->blackbox_disk = plan->disk_count;
+		e->blackbox_pmsg = sizes.pmsg;
+		e->blackbox_console = sizes.console;
+		e->blackbox_ftrace = sizes.ftrace;
+		e->blackbox_kmsg = sizes.kmsg;
+	}
+	if (dumps->file.value) {
+		plan->disks[plan->disk_count++] = (struct plan_disk){ dumps->file.value, false };
+		e->dump_disk = plan->disk_count;
+		e->dump_keep = (u32)dumps->keep.value;
+	}
+}
+
 void host_plan_make(const struct host_spec *spec, struct host_plan *plan, struct diagnostics *d)
 {
 	u32 slots;
@@ -265,6 +289,7 @@ void host_plan_make(const struct host_spec *spec, struct host_plan *plan, struct
 	plan->vms = memory_new(spec->vms.count, sizeof(*plan->vms));
 	for (size_t i = 0; i < spec->vms.count; i++)
 		plan_vm(plan, i, d);
+	plan_evidence(plan);
 	plan_memory(plan, d);
 	plan_harts(plan, d);
 	slots = 1 + plan->disk_count + plan->has_uplink + plan->has_rng;

@@ -32,8 +32,9 @@ struct host_plan {
 	u32 item_count;
 	struct vm_config *vms; /* [vm_count] */
 	u32 vm_count;
-	struct plan_disk disks[MAX_VMS * VM_MAX_DEVICES];
+	struct plan_disk disks[MAX_VMS * VM_MAX_DEVICES + 2]; /* the VMs', then those for evidence */
 	u32 disk_count;
+	struct pack_evidence evidence;
 	bool has_uplink;
 	bool has_rng; /* some VM has an entropy device: the machine needs one to feed it */
 };

@@ -71,6 +71,21 @@ struct vm_spec {
 	struct field_number confidential;
 };
 
+/* Without a file: none. */
+struct blackbox_spec {
+	unsigned line;
+	struct field_text file;
+	struct field_number size; /* bytes */
+	struct field_text layout; /* see blackbox_parse_sizes */
+};
+
+struct dumps_spec {
+	unsigned line;
+	struct field_text file;
+	struct field_number size; /* bytes */
+	struct field_number keep;
+};
+
 struct machine_spec {
 	unsigned line;
 	struct field_number harts;
@@ -80,6 +95,8 @@ struct machine_spec {
 	struct field_number crash_limit;
 	struct field_number crash_window; /* ms */
 	struct field_number watchdog;	  /* ms */
+	struct blackbox_spec blackbox;
+	struct dumps_spec dumps;
 };
 
 struct host_spec {

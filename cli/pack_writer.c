@@ -87,6 +87,7 @@ static void fill_header(const struct host_plan *plan, struct pack_header *header
 		.watchdog_ms = (u32)machine->watchdog.value,
 		.host_harts = plan->harts,
 		.flags = plan->spec->exit_when_idle ? PACK_FLAG_EXIT_WHEN_IDLE : 0,
+		.evidence = plan->evidence,
 	};
 }
 

@@ -6,6 +6,7 @@
 #include "cli/broker.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/evidence.h"
 #include "cli/exit_code.h"
 #include "cli/host_file.h"
 #include "cli/json_out.h"
@@ -262,6 +263,8 @@ static int start(const struct options *o, const struct host_plan *plan)
 	struct rundir dir;
 	int code = find_machine(o, &files);
 
+	if (!code)
+		code = evidence_prepare(plan);
 	if (!code && rundir_create(&dir, plan->spec->name.value, o->dir) < 0)
 		code = EXIT_CODE_FAILED;
 	if (!code) {

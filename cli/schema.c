@@ -8,14 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a size must be a multiple of. */
+static u64 step_of(const struct schema_key *key)
+{
+	return key->step ? key->step : BLOCK_SIZE;
+}
+
 static char *describe_range(const struct schema_key *key)
 {
-	char low[24], high[24];
+	char low[24], high[24], step[24];
 
 	if (key->kind == SCHEMA_SIZE) {
 		units_format_size(low, sizeof(low), key->min);
 		units_format_size(high, sizeof(high), key->max);
-		return memory_format("a size from %s to %s, in steps of 2 MiB", low, high);
+		units_format_size(step, sizeof(step), step_of(key));
+		return memory_format("a size from %s to %s, in steps of %s", low, high, step);
 	}
 	if (key->kind == SCHEMA_DURATION)
 		return memory_format("a duration from %llu ms to %llu s", (unsigned long long)key->min,
@@ -126,7 +133,7 @@ static char *parse_number(const struct schema_key *key, const char *text, unsign
 		break;
 	case SCHEMA_SIZE:
 		good = units_parse_size(text, &value);
-		in_range = value >= key->min && value <= key->max && value % BLOCK_SIZE == 0;
+		in_range = value >= key->min && value <= key->max && value % step_of(key) == 0;
 		break;
 	case SCHEMA_DURATION:
 		good = units_parse_duration(text, &value);

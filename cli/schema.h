@@ -15,7 +15,7 @@ enum schema_kind {
 	SCHEMA_NAME,	 /* struct field_text; letters, digits, '.', '_', '-' */
 	SCHEMA_FILE,	 /* struct field_text; made a path that does not depend on the file's place */
 	SCHEMA_NUMBER,	 /* struct field_number, min .. max */
-	SCHEMA_SIZE,	 /* struct field_number: bytes, a multiple of 2 MiB, min .. max */
+	SCHEMA_SIZE,	 /* struct field_number: bytes, a multiple of `step`, min .. max */
 	SCHEMA_DURATION, /* struct field_number: milliseconds, min .. max */
 	SCHEMA_BOOL,	 /* struct field_number: 0 or 1 */
 	SCHEMA_CHOICE,	 /* struct field_number: index of `choices` */
@@ -34,6 +34,7 @@ struct schema_key {
 	bool required;
 	size_t offset; /* in the structure of the schema */
 	u64 min, max;
+	u64 step;		    /* of sizes; 0: 2 MiB */
 	const char *const *choices; /* ends with NULL */
 	const struct schema *sub;
 	const char *fallback;  /* as it would be written in the file; NULL: none */

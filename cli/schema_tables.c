@@ -1,7 +1,9 @@
 /* The keys of a host file. Order is the order of the documentation. */
+#include "abi/dump.h"
 #include "abi/estate.h"
 #include "abi/layout.h"
 #include "abi/pack.h"
+#include "abi/pstore.h"
 #include "abi/warden.h"
 #include "cli/host_spec.h"
 #include "cli/schema.h"
@@ -95,6 +97,34 @@ static const struct schema_key vm_keys[] = {
 static const struct schema vm_schema = { "A virtual machine", sizeof(struct vm_spec), vm_keys,
 					 ARRAY_SIZE(vm_keys) };
 
+static const struct schema_key blackbox_keys[] = {
+	{ "file", SCHEMA_FILE, true, IN(blackbox_spec, file),
+	  .doc = "Where it lies: a file, which is made if it is not there, or a block device. What is in it stays; "
+		 "`outlive blackbox` reads it while the host is off." },
+	{ "size", SCHEMA_SIZE, false, IN(blackbox_spec, size), .min = KIB(16), .max = PSTORE_TOTAL_MAX,
+	  .step = PSTORE_ZONE_UNIT, .fallback = "1MiB", .doc = "Of the file, when it is made." },
+	{ "layout", SCHEMA_TEXT, false, IN(blackbox_spec, layout), .max = 120, .fallback = "full",
+	  .doc = "full (pmsg, console and records), linux-debian (records only, as Debian's kernels have it), or sizes "
+		 "like pmsg=64KiB,console=128KiB,kmsg=64KiB; the records take the rest." },
+};
+
+static const struct schema blackbox_schema = { "The black box", sizeof(struct blackbox_spec), blackbox_keys,
+					       ARRAY_SIZE(blackbox_keys) };
+
+static const struct schema_key dumps_keys[] = {
+	{ "file", SCHEMA_FILE, true, IN(dumps_spec, file),
+	  .doc = "Where they go: a file, which is made if it is not there, or a block device. `outlive dump --host` reads "
+		 "it." },
+	{ "size", SCHEMA_SIZE, false, IN(dumps_spec, size), .min = MIB(4), .max = GIB(1024),
+	  .fallback = "64MiB",
+	  .doc = "Of the file, when it is made. It takes no more room on this machine than the dumps in it." },
+	{ "keep", SCHEMA_NUMBER, false, IN(dumps_spec, keep), .min = 1, .max = DUMP_KEEP_MAX, .fallback = "3",
+	  .doc = "How many of the last dumps are kept: each has its part of the size." },
+};
+
+static const struct schema dumps_schema = { "Dumps of the hypervisor", sizeof(struct dumps_spec), dumps_keys,
+					    ARRAY_SIZE(dumps_keys) };
+
 static const struct schema_key machine_keys[] = {
 	{ "harts", SCHEMA_NUMBER, false, IN(machine_spec, harts), .min = 1, .max = MAX_HARTS,
 	  .otherwise = "the sum of the VMs' vCPUs, at most 4", .doc = "Harts of the machine." },
@@ -115,6 +145,10 @@ static const struct schema_key machine_keys[] = {
 	{ "watchdog", SCHEMA_DURATION, false, IN(machine_spec, watchdog), .max = 60000, .fallback = "1s",
 	  .doc = "A hart that runs hypervisor code and shows no life for so long is hung: the hypervisor has crashed. off "
 		 "for none. QEMU's harts are threads, which a busy machine may delay: hence the long default." },
+	{ "blackbox", SCHEMA_MAP, false, IN(machine_spec, blackbox), .sub = &blackbox_schema,
+	  .otherwise = "none", .doc = "The hypervisor's log and the records of its crashes, on a disk." },
+	{ "dumps", SCHEMA_MAP, false, IN(machine_spec, dumps), .sub = &dumps_schema, .otherwise = "none",
+	  .doc = "The memory of hypervisors that crashed, on a disk." },
 };
 
 static const struct schema machine_schema = { "The machine", sizeof(struct machine_spec), machine_keys,

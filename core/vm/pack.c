@@ -1,6 +1,8 @@
 /* The boot pack: see pack.h. */
 #include "core/vm/pack.h"
+#include "abi/dump.h"
 #include "abi/estate.h"
+#include "abi/pstore.h"
 #include "core/lib/check.h"
 #include "core/lib/crc32c.h"
 #include "core/lib/errno.h"
@@ -78,6 +80,27 @@ static int check_header(const struct pack_header *h, u64 size, struct complaint 
 	return 0;
 }
 
+/* Numbers of the machine's disks, and sizes as pstore has them: whether they fit that disk is seen when it is opened. */
+static int check_evidence(const struct pack_evidence *e, struct complaint *c)
+{
+	u64 zones = (u64)e->blackbox_pmsg + e->blackbox_console + e->blackbox_ftrace + e->blackbox_kmsg;
+	u32 sizes = e->blackbox_pmsg | e->blackbox_console | e->blackbox_ftrace | e->blackbox_kmsg;
+
+	if (e->blackbox_disk > MACHINE_MAX_VIRTIO || e->dump_disk > MACHINE_MAX_VIRTIO)
+		return BAD(c, "evidence on disk %u",
+			   (e->blackbox_disk > e->dump_disk ? e->blackbox_disk : e->dump_disk) - 1);
+	if (e->blackbox_disk && e->blackbox_disk == e->dump_disk)
+		return BAD(c, "black box and dumps are on the same disk, %u", e->dump_disk - 1);
+	if (sizes % PSTORE_ZONE_UNIT || zones > PSTORE_TOTAL_MAX || !zones != !e->blackbox_disk)
+		return BAD(c, "black box with zones of %u, %u, %u and %u bytes", e->blackbox_pmsg,
+			   e->blackbox_console, e->blackbox_ftrace, e->blackbox_kmsg);
+	if (e->dump_keep > DUMP_KEEP_MAX || !e->dump_keep != !e->dump_disk)
+		return BAD(c, "%u dumps to be kept", e->dump_keep);
+	if (e->reserved)
+		return BAD(c, "reserved words of the evidence are not zero");
+	return 0;
+}
+
 /* What the checksum covers but only a wrong writer can have got wrong. */
 static int check_settings(const struct pack_header *h, struct complaint *c)
 {
@@ -89,7 +112,13 @@ static int check_settings(const struct pack_header *h, struct complaint *c)
 		return BAD(c, "unknown flags %x", h->flags);
 	if (!is_zero(h->reserved, sizeof(h->reserved)))
 		return BAD(c, "reserved words of the header are not zero");
-	return 0;
+	return check_evidence(&h->evidence, c);
+}
+
+static bool is_evidence_disk(const struct pack_evidence *e, u32 unit)
+{
+	return (e->blackbox_disk && e->blackbox_disk - 1 == unit) ||
+	       (e->dump_disk && e->dump_disk - 1 == unit);
 }
 
 static int check_item(const struct pack_header *h, const struct pack_item *item, u32 n, struct complaint *c)
@@ -109,12 +138,15 @@ static const u32 device_flags[] = {
 	[VM_DEV_RNG] = 0,
 };
 
-static int check_device(const struct vm_config *vm, unsigned slot, struct complaint *c)
+static int check_device(const struct pack_header *h, const struct vm_config *vm, unsigned slot,
+			struct complaint *c)
 {
 	const struct vm_device_config *d = &vm->devices[slot];
 
 	if (d->kind >= ARRAY_SIZE(device_flags))
 		return BAD(c, "VM %s, device %u: unknown kind %u", vm->name, slot, d->kind);
+	if (d->kind == VM_DEV_BLK && is_evidence_disk(&h->evidence, d->host_unit))
+		return BAD(c, "VM %s, device %u: disk %u is the host's own", vm->name, slot, d->host_unit);
 	if (d->flags & ~device_flags[d->kind])
 		return BAD(c, "VM %s, device %u: unknown flags %x", vm->name, slot, d->flags);
 	if (!is_zero(d->reserved, sizeof(d->reserved)))
@@ -161,7 +193,7 @@ static int check_vm(const struct pack_header *h, const struct vm_config *vm, u32
 	if (vm->extent_count || !is_zero(vm->extents, sizeof(vm->extents)))
 		return BAD(c, "VM %s: has memory extents before it has memory", vm->name);
 	for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++) {
-		error = check_device(vm, slot, c);
+		error = check_device(h, vm, slot, c);
 		if (error)
 			return error;
 	}

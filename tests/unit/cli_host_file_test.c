@@ -1,5 +1,7 @@
 /* Host files: what is right gets into the spec and the plan, and each error is reported with line, field and remedy. */
 #include "abi/pack.h"
+#include "cli/blackbox.h"
+#include "cli/evidence.h"
 #include "cli/host_check.h"
 #include "cli/host_file.h"
 #include "cli/host_plan.h"
@@ -34,6 +36,23 @@ static void put_file(const char *name, const void *bytes, size_t count, size_t s
 	fclose(file);
 }
 
+/* An empty black box of the default layout. */
+static void put_box(const char *name)
+{
+	struct blackbox_image i;
+	struct blackbox_sizes sizes;
+	struct blackbox_layout l;
+	char path[128], why[BLACKBOX_WHY_SIZE];
+
+	snprintf(path, sizeof(path), "%s/%s", place, name);
+	assert_int_equal(blackbox_image_create(path, MIB(1)), 0);
+	assert_int_equal(blackbox_device_open(&i, path, true), 0);
+	assert_true(blackbox_parse_sizes("full", &sizes));
+	assert_int_equal(layout_make(&l, &sizes, i.device.bytes, why), 0);
+	assert_int_equal(blackbox_image_format(&i, &l), 0);
+	close(i.fd);
+}
+
 static int make_place(void **state)
 {
 	u8 elf[64] = { 0x7f, 'E', 'L', 'F', 2, 1, 1, [16] = 2, [18] = 243 };
@@ -54,6 +73,8 @@ static int make_place(void **state)
 	put_file("empty", "", 0, 0);
 	put_file("disk", "", 0, 4096);
 	put_file("small", "", 0, 100);
+	put_file("image2", image, sizeof(image), MIB(1));
+	put_box("box");
 	put_file("huge", "", 0, MIB(800));
 	snprintf(path, sizeof(path), "%s/directory", place);
 	assert_int_equal(mkdir(path, 0700), 0);
@@ -164,6 +185,27 @@ static const struct {
 	{ "machine: {watchdog: 100s}\n" VM "}\n",
 	  "machine.watchdog: \"100s\" is not a duration from 0 ms to 60 s" },
 	{ "machine: {crash_window: 1500ms}\n" VM "}\n", "machine.crash_window: is not in whole seconds" },
+	{ "machine: {blackbox: {size: 2MiB}}\n" VM "}\n", "machine.blackbox: \"file\" is missing" },
+	{ "machine: {blackbox: {file: nowhere/box}}\n" VM "}\n",
+	  "/nowhere/box is not there and cannot be made: No such file or directory" },
+	{ "machine: {blackbox: {file: directory}}\n" VM "}\n", "/directory is a directory; a disk is" },
+	{ "machine: {blackbox: {file: new, size: 1025KiB}}\n" VM "}\n",
+	  "is not a size from 16 KiB to 128 MiB, in steps of 4 KiB" },
+	{ "machine: {blackbox: {file: new, layout: kmsg=5KiB}}\n" VM "}\n",
+	  "machine.blackbox: kmsg: 5120 is not a multiple of 4096; the nearest is 4096" },
+	{ "machine: {blackbox: {file: new, layout: most}}\n" VM "}\n",
+	  "machine.blackbox.layout: \"most\" is neither full, linux-debian nor sizes" },
+	{ "machine: {blackbox: {file: disk}}\n" VM "}\n", "machine.blackbox.file: " },
+	{ "machine: {blackbox: {file: image2}}\n" VM "}\n",
+	  "holds something else than a black box; \"outlive blackbox format --force\"" },
+	{ "machine: {blackbox: {file: box, layout: linux-debian}}\n" VM "}\n",
+	  "/box: a black box of another layout: give machine.blackbox.layout what" },
+	{ "machine:\n  blackbox: {file: box}\n  dumps: {file: box}\n" VM "}\n",
+	  "host.yaml:3: machine.dumps.file: " },
+	{ "machine: {dumps: {file: image2}}\n" VM "}\n", "/image2: holds something else than dumps" },
+	{ "machine: {dumps: {file: new, keep: 17}}\n" VM "}\n", "is not a number from 1 to 16" },
+	{ "machine: {dumps: {file: disk}}\n" VM ", disks: [{file: disk}]}\n",
+	  "/disk is vms[0].disks[0] too" },
 	{ "machine: {harts: 65}\n" VM "}\n", "machine.harts: \"65\" is not a number from 1 to 64" },
 	/* files */
 	{ "vms:\n  - {name: a, memory: 64MiB, kernel: nowhere}\n", "vms[0].kernel: " },
@@ -254,6 +296,46 @@ static void test_all_errors_at_once(void **state)
 	for (size_t i = 1; i < l.d.count; i++)
 		assert_true(l.d.items[i - 1].line <= l.d.items[i].line);
 	unload(&l);
+}
+
+/* The disks for evidence come behind those of the VMs; their files are made, and never made anew. */
+static void test_evidence(void **state)
+{
+	static const char text[] = "machine:\n"
+				   "  blackbox: {file: newbox, size: 256KiB}\n"
+				   "  dumps: {file: newdumps, size: 8MiB, keep: 2}\n" VM
+				   ", disks: [{file: disk}]}\n";
+	struct blackbox_image i;
+	struct layout_found found;
+	struct blackbox_layout layout;
+	u8 scratch[BLACKBOX_SECTOR_MAX];
+	char path[128];
+	struct loaded l;
+	struct stat st;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		load(&l, text);
+		assert_string_equal(l.report, "");
+		assert_int_equal(l.plan.disk_count, 3);
+		assert_int_equal(l.plan.evidence.blackbox_disk, 2);
+		assert_int_equal(l.plan.evidence.blackbox_console, KIB(64));
+		assert_int_equal(l.plan.evidence.dump_disk, 3);
+		assert_int_equal(l.plan.evidence.dump_keep, 2);
+		snprintf(path, sizeof(path), "%s/newbox", place);
+		assert_int_equal(stat(path, &st), round ? 0 : -1);
+		assert_int_equal(evidence_prepare(&l.plan), 0);
+		unload(&l);
+	}
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, KIB(256));
+	assert_int_equal(blackbox_device_open(&i, path, false), 0);
+	assert_int_equal(layout_find(&i.device, scratch, &layout, &found), 0);
+	assert_int_equal(layout.kmsg_count, 2);
+	close(i.fd);
+	snprintf(path, sizeof(path), "%s/newdumps", place);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, MIB(8));
 }
 
 static void test_too_many_disks(void **state)
@@ -462,11 +544,11 @@ static void test_forward(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errors),	       cmocka_unit_test(test_all_errors_at_once),
-		cmocka_unit_test(test_too_many_disks), cmocka_unit_test(test_port_in_use),
-		cmocka_unit_test(test_not_writable),   cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_everything),     cmocka_unit_test(test_anchors),
-		cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_errors),	    cmocka_unit_test(test_all_errors_at_once),
+		cmocka_unit_test(test_evidence),    cmocka_unit_test(test_too_many_disks),
+		cmocka_unit_test(test_port_in_use), cmocka_unit_test(test_not_writable),
+		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_anchors),	    cmocka_unit_test(test_forward),
 	};
 
 	return cmocka_run_group_tests(tests, make_place, remove_place);

@@ -136,6 +136,20 @@ static void each_wrong_field_is_named(void **state)
 	WRONG(H->crash_policy = 3, "crash policy");
 	WRONG(H->flags = 2, "unknown flags");
 	WRONG(H->reserved[4] = 1, "reserved");
+	WRONG(H->evidence.dump_disk = 33, "evidence on disk 32");
+	WRONG(H->evidence.dump_disk = 2, "0 dumps to be kept");
+	WRONG(H->evidence.dump_keep = 2, "2 dumps to be kept");
+	WRONG((H->evidence.dump_disk = 2, h->evidence.dump_keep = 17), "17 dumps");
+	WRONG((H->evidence.dump_disk = 1, h->evidence.dump_keep = 1), "disk 0 is the host's own");
+	WRONG(H->evidence.blackbox_disk = 2, "black box with zones of 0, 0, 0 and 0 bytes");
+	WRONG((H->evidence.blackbox_disk = 2, h->evidence.blackbox_kmsg = 4097), "black box with zones");
+	WRONG((H->evidence.blackbox_disk = 2, h->evidence.blackbox_kmsg = -4096u,
+	       h->evidence.blackbox_pmsg = 8192),
+	      "black box with zones");
+	WRONG((H->evidence.blackbox_disk = 1, h->evidence.blackbox_kmsg = 4096), "disk 0 is the host's own");
+	WRONG((H->evidence.blackbox_disk = 2, h->evidence.dump_disk = 2, h->evidence.blackbox_kmsg = 4096),
+	      "on the same disk, 1");
+	WRONG(H->evidence.reserved = 1, "reserved words of the evidence");
 	WRONG(image->item[1].name[0] = 0, "item 1: bad name");
 	WRONG(fill(image->item[2].name, sizeof(image->item[2].name)), "item 2: bad name");
 	WRONG(image->item[0].name[1] = '\n', "item 0: bad name");
