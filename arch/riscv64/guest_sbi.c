@@ -104,6 +104,9 @@ static s64 for_each_target(struct vm *vm, u64 mask, u64 base, void (*f)(struct v
 static void send_ipi(struct vcpu *v, void *cookie)
 {
 	(void)cookie;
+	/* A stopped hart hears nothing, and is not to find an old one when it starts: as with OpenSBI. */
+	if (estate_load(&v->r->state) == VCPU_STOPPED)
+		return;
 	if (estate_or(&v->r->ipi, 1) == 0)
 		vcpu_notify(v);
 }
@@ -199,6 +202,8 @@ static void hart_stop(struct call *c)
 {
 	txn_set(c->t, &c->v->r->state, VCPU_STOPPED);
 	txn_commit(c->t);
+	/* What it had not taken yet goes with it; a life that ends before this leaves one that is spurious at the start. */
+	estate_store(&c->v->r->ipi, 0);
 	c->hart->kicked = KICK_LOOP;
 	c->no_return = true;
 }

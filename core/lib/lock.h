@@ -1,8 +1,8 @@
 /*
  * Ticket spinlocks. Interrupts are off in the hypervisor, so there is one kind.
  *
- * Order, outermost first: operations on VMs (core/vm/vm.c), control, a claim on guest memory (core/memory/access.c),
- * vm->dev_lock, net switch, host devices (drivers), sched, id map, G-stage epochs, pages, log. A lock lives in the slot,
+ * Order, outermost first: operations on VMs (core/vm/vm.c), control, vm->dev_lock, a claim on guest memory
+ * (core/memory/access.c), net switch, host devices (drivers), sched, id map, G-stage epochs, pages, log. A lock lives in the slot,
  * never in the estate: it dies with its life.
  */
 #ifndef CORE_LIB_LOCK_H

@@ -6,23 +6,20 @@
 #include "core/vm/vm.h"
 
 static struct lock lock;
-static struct vcpu *head, *tail; /* run queue */
-static struct vcpu *sleepers;	 /* unordered */
-static u64 next_wake = ~0ull;	 /* no sleeper is due before; read without the lock */
+static struct vcpu_list {
+	struct vcpu *head, *tail;
+} queue, sleepers;
+static u64 next_wake = ~0ull; /* no sleeper is due before; read without the lock */
 static u64 slice_ticks;
 static u64 online;    /* bit n: hart n takes vCPUs */
 static u64 idle;      /* bit n: found nothing to run */
 static u64 contended; /* bit n: knows that others wait (its slices are timed, wfi leaves the guest) */
-static u64 waiting;   /* OR of the affinities in the queue; read without the lock */
+static u64 waiting;   /* bit n: somebody in the queue may run on hart n; read without the lock */
+static u32 waiting_count[MAX_HARTS]; /* ... and so many of them */
 
 void sched_init(u64 timebase)
 {
 	slice_ticks = timebase * SCHED_SLICE_US / 1000000;
-}
-
-void sched_hart_online(unsigned hart)
-{
-	__atomic_fetch_or(&online, 1ull << hart, __ATOMIC_SEQ_CST);
 }
 
 static u64 affinity(const struct vcpu *v)
@@ -44,50 +41,81 @@ static bool pending(const struct vcpu *v)
 	return estate_load(&v->r->ipi) || estate_load(&v->r->irq);
 }
 
-static void enqueue(struct vcpu *v)
+static void list_append(struct vcpu_list *list, struct vcpu *v)
 {
-	v->queued = 1;
 	v->next = NULL;
-	if (tail)
-		tail->next = v;
+	v->prev = list->tail;
+	if (list->tail)
+		list->tail->next = v;
 	else
-		head = v;
-	tail = v;
-	arch_store(&waiting, waiting | affinity(v));
+		list->head = v;
+	list->tail = v;
 }
 
-static void recompute_waiting(void)
+static void list_remove(struct vcpu_list *list, struct vcpu *v)
 {
-	u64 mask = 0;
+	if (v->prev)
+		v->prev->next = v->next;
+	else
+		list->head = v->next;
+	if (v->next)
+		v->next->prev = v->prev;
+	else
+		list->tail = v->prev;
+}
 
-	for (struct vcpu *v = head; v; v = v->next)
-		mask |= affinity(v);
+/* Counts a queued vCPU for the harts that may take it. */
+static void wait_begin(struct vcpu *v)
+{
+	v->waits_for = affinity(v);
+	for (u64 m = v->waits_for; m; m &= m - 1)
+		waiting_count[__builtin_ctzll(m)]++;
+	arch_store(&waiting, waiting | v->waits_for);
+}
+
+static void wait_end(struct vcpu *v)
+{
+	u64 mask = waiting;
+
+	for (u64 m = v->waits_for; m; m &= m - 1) {
+		if (--waiting_count[__builtin_ctzll(m)] == 0)
+			mask &= ~(m & -m);
+	}
 	arch_store(&waiting, mask);
 }
 
-static void dequeue(struct vcpu *v, struct vcpu *before)
+static void enqueue(struct vcpu *v)
 {
-	if (before)
-		before->next = v->next;
-	else
-		head = v->next;
-	if (tail == v)
-		tail = before;
+	v->queued = 1;
+	list_append(&queue, v);
+	wait_begin(v);
+}
+
+static void dequeue(struct vcpu *v)
+{
 	v->queued = 0;
-	recompute_waiting();
+	list_remove(&queue, v);
+	wait_end(v);
 }
 
 static void sleep_end(struct vcpu *v)
 {
 	if (!v->asleep)
 		return;
-	for (struct vcpu **p = &sleepers; *p; p = &(*p)->next) {
-		if (*p == v) {
-			*p = v->next;
-			break;
-		}
-	}
 	v->asleep = 0;
+	list_remove(&sleepers, v);
+}
+
+void sched_hart_online(unsigned hart)
+{
+	lock_take(&lock);
+	__atomic_fetch_or(&online, 1ull << hart, __ATOMIC_SEQ_CST);
+	/* Who is queued already may run there, too. */
+	for (struct vcpu *v = queue.head; v; v = v->next) {
+		wait_end(v);
+		wait_begin(v);
+	}
+	lock_release(&lock);
 }
 
 /* Harts to kick for a newly queued vCPU: one that is idle, else all that do not know yet that somebody waits. */
@@ -184,8 +212,7 @@ void sched_put(struct vcpu *v, u64 wake_at)
 	if (!v->queued && estate_load(&v->r->state) == VCPU_WAITING && vm_runs(v)) {
 		v->asleep = 1;
 		v->wake_at = wake_at;
-		v->next = sleepers;
-		sleepers = v;
+		list_append(&sleepers, v);
 		if (wake_at < next_wake)
 			arch_store(&next_wake, wake_at);
 	}
@@ -196,15 +223,14 @@ void sched_put(struct vcpu *v, u64 wake_at)
 struct vcpu *sched_take(unsigned hart)
 {
 	u64 bit = 1ull << hart;
-	struct vcpu *before = NULL;
 	struct vcpu *v;
 	u64 other = 0;
 
 	lock_take(&lock);
-	for (v = head; v && !(affinity(v) & bit); v = v->next)
-		before = v;
+	for (v = queue.head; v && !(v->waits_for & bit);)
+		v = v->next;
 	if (v) {
-		dequeue(v, before);
+		dequeue(v);
 		v->slice_end = arch_time() + slice_ticks;
 		__atomic_store_n(&v->hart_plus_1, hart + 1, __ATOMIC_SEQ_CST);
 		idle &= ~bit;
@@ -223,19 +249,13 @@ struct vcpu *sched_take(unsigned hart)
 
 void sched_remove(struct vcpu *v)
 {
-	struct vcpu *before = NULL;
 	u32 on;
 
 	lock_take(&lock);
 	__atomic_store_n(&v->removed, 1, __ATOMIC_RELAXED);
 	sleep_end(v);
-	if (v->queued) {
-		struct vcpu *q = head;
-
-		for (; q != v; q = q->next)
-			before = q;
-		dequeue(v, before);
-	}
+	if (v->queued)
+		dequeue(v);
 	lock_release(&lock);
 	while ((on = __atomic_load_n(&v->hart_plus_1, __ATOMIC_ACQUIRE)) != 0) {
 		arch_kick(on - 1);
@@ -255,19 +275,15 @@ u64 sched_timers(u64 now)
 		return next;
 	lock_take(&lock);
 	next = ~0ull;
-	for (struct vcpu **p = &sleepers; *p;) {
-		struct vcpu *v = *p;
-
+	for (struct vcpu *v = sleepers.head, *after; v; v = after) {
+		after = v->next;
 		if (v->wake_at <= now) {
-			*p = v->next;
-			v->asleep = 0;
+			sleep_end(v);
 			v->next = due;
 			due = v;
-			continue;
-		}
-		if (v->wake_at < next)
+		} else if (v->wake_at < next) {
 			next = v->wake_at;
-		p = &v->next;
+		}
 	}
 	arch_store(&next_wake, next);
 	while (due) {

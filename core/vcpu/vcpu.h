@@ -15,7 +15,8 @@ struct vcpu {
 	u64 index; /* of its record in the estate */
 	u64 id;	   /* hart id that the guest sees, or VCPU_NO_ID */
 	/* Scheduler (core/vcpu/sched.c), under its lock. */
-	struct vcpu *next; /* in the run queue */
+	struct vcpu *next, *prev; /* in the run queue, or among the sleepers */
+	u64 waits_for;		  /* while queued: the harts whose queue lengths count it */
 	u32 queued;
 	u32 asleep;	    /* in the list of sleepers */
 	u32 removed;	    /* sched_remove waits for it */

@@ -162,12 +162,12 @@ static void masks(void **state)
 		unsigned reached; /* bit n: vCPU n */
 	} table[] = {
 		{ 1, 0, SBI_SUCCESS, 1 },
-		{ 7, 0, SBI_SUCCESS, 7 },
+		{ 7, 0, SBI_SUCCESS, 3 }, /* 2 is stopped */
 		{ 2, 0, SBI_SUCCESS, 2 },
 		{ 1, 1, SBI_SUCCESS, 2 },
-		{ 3, 1, SBI_SUCCESS, 6 },
-		{ 0, ~0ull, SBI_SUCCESS, 7 }, /* all, whatever the mask */
-		{ 8, ~0ull, SBI_SUCCESS, 7 },
+		{ 3, 1, SBI_SUCCESS, 2 },
+		{ 0, ~0ull, SBI_SUCCESS, 3 }, /* all, whatever the mask */
+		{ 8, ~0ull, SBI_SUCCESS, 3 },
 		{ 0, 0, SBI_SUCCESS, 0 },
 		{ 0, 5000, SBI_SUCCESS, 0 },
 		{ 8, 0, SBI_ERR_INVALID_PARAM, 0 },
@@ -292,12 +292,18 @@ static void hart_stop(void **state)
 	call_away(1, SBI_EXT_HSM, 1, 0, 0, 0);
 	assert_null(hart_of(1));
 	assert_int_equal(status(1), HSM_STOPPED);
-	/* An IPI does not start it; it is there when the hart is. */
+	/* An IPI does not start it, and is gone when the hart is. */
 	assert_int_equal(call(SBI_EXT_IPI, 0, 2, 0, 0), SBI_SUCCESS);
 	assert_null(hart_of(1));
 	assert_int_equal(call(SBI_EXT_HSM, 0, 1, RAM, 7), SBI_SUCCESS);
 	assert_non_null(hart_of(1));
 	assert_int_equal(hart_of(1)->x[11], 7);
+	assert_false(has_ipi(1));
+	/* Nor does one start it that it got, and did not take, before it stopped. */
+	vm->vcpu[1].r->ipi = 1;
+	call_away(1, SBI_EXT_HSM, 1, 0, 0, 0);
+	assert_int_equal(call(SBI_EXT_HSM, 0, 1, RAM, 7), SBI_SUCCESS);
+	assert_false(has_ipi(1));
 }
 
 /* Two harts start the same one: the second is told so. */
