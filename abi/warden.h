@@ -43,6 +43,33 @@ enum warden_call {
 	WARDEN_WATCHDOG = 5,
 	/* (): checks the pristine image against its SHA-256. Value 1: good, 0: damaged. */
 	WARDEN_VERIFY = 6,
+	/*
+	 * (address of a struct warden_native in the caller's slot, 0 or 1): gives the machine to whom the structure
+	 * describes, bare. On success it returns there and nowhere else; an error has changed nothing. 1: only says whether
+	 * it would. The warden is a plain OpenSBI from then on, and answers none of these calls.
+	 * SBI_ERR_INVALID_STATE: another hart is not stopped (HSM). SBI_ERR_INVALID_PARAM: the harts lack that translation.
+	 */
+	WARDEN_DEVIRTUALISE = 7,
+};
+
+/*
+ * A supervisor that goes on in HS-mode, with the machine to itself. What is not named here (floating point and vectors,
+ * scounteren, senvcfg) stays as it is in the hart; everything of the H extension is cleared, delegation is as OpenSBI
+ * hands it to an operating system, and no translation is left in a TLB.
+ */
+struct warden_native {
+	u64 x[32];
+	u64 pc;
+	u64 sstatus; /* SIE, SPIE, SPP, FS, VS, SUM and MXR count */
+	u64 sie;
+	u64 sip; /* SSIP counts */
+	u64 stvec;
+	u64 sscratch;
+	u64 sepc;
+	u64 scause;
+	u64 stval;
+	u64 satp;
+	u64 stimecmp;
 };
 
 /* Why a life ended. */

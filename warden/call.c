@@ -9,6 +9,7 @@
 #include "warden/guest.h"
 #include "warden/hart.h"
 #include "warden/life.h"
+#include "warden/native.h"
 #include "warden/pristine.h"
 #include "warden/watchdog.h"
 
@@ -48,6 +49,8 @@ static int handle(unsigned long id, unsigned long function, struct sbi_trap_regs
 	int rc;
 
 	(void)id;
+	if (life.phase == LIFE_IS_NATIVE)
+		return SBI_ENOTSUPP;
 	/* medeleg sends the ecalls of guests and of user mode to HS-mode: this is for a machine that does otherwise. */
 	if (sbi_regs_from_virt(regs) || sbi_mstatus_prev_mode(regs->mstatus) != PRV_S)
 		return SBI_ENOTSUPP;
@@ -88,15 +91,28 @@ static int handle(unsigned long id, unsigned long function, struct sbi_trap_regs
 			return rc;
 		out->value = (unsigned long)rc;
 		return SBI_OK;
+	case WARDEN_DEVIRTUALISE:
+		rc = native_enter(regs->a0, regs->a1, regs);
+		out->skip_regs_update = rc == NATIVE_ENTERED;
+		return rc == NATIVE_ENTERED ? SBI_OK : rc;
 	default:
 		return SBI_ENOTSUPP;
 	}
+}
+
+/* A kernel that has got the machine sees a plain OpenSBI. */
+static int probe(unsigned long id, unsigned long *value)
+{
+	(void)id;
+	*value = life.phase != LIFE_IS_NATIVE;
+	return SBI_OK;
 }
 
 static struct sbi_ecall_extension extension = {
 	.name = "outlive",
 	.extid_start = WARDEN_EXT,
 	.extid_end = WARDEN_EXT,
+	.probe = probe,
 	.handle = handle,
 };
 

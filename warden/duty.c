@@ -110,6 +110,16 @@ int duty_begin(void)
 	return 0;
 }
 
+bool duty_is_on(void)
+{
+	return !off_duty;
+}
+
+void duty_is_over(void)
+{
+	off_duty = "the machine has been given away";
+}
+
 void duty_hart_started(void)
 {
 	struct hart *h;

@@ -5,11 +5,19 @@
 #ifndef WARDEN_DUTY_H
 #define WARDEN_DUTY_H
 
+#include <sbi/sbi_types.h>
+
 /* Decides, and adds the memory regions that the warden needs. Boot hart, before the domains are final. */
 int duty_domains_init(void);
 
 /* Keeps the pristine image, registers the SBI extension, prints the banner. Boot hart, before PMP is closed. */
 int duty_begin(void);
+
+/* True from duty_domains_init on if there is an Outlive to look after. */
+bool duty_is_on(void);
+
+/* The machine has been given away (native.h): this is a plain OpenSBI from now on. */
+void duty_is_over(void);
 
 /* A hart that HSM starts is about to leave for the supervisor. On that hart. */
 void duty_hart_started(void);

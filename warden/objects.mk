@@ -12,7 +12,7 @@ platform-ldflags-y = -Wl,--wrap=sbi_timer_process
 FW_OPTIONS = 0x1
 FW_DYNAMIC = y
 
-warden_objs = platform.o duty.o pristine.o hart.o found.o guest.o stub.o stop.o life.o watchdog.o call.o
+warden_objs = platform.o duty.o pristine.o hart.o found.o guest.o stub.o stop.o life.o watchdog.o call.o native.o
 platform-objs-y += $(warden_objs)
 
 # Our own files are clean under more warnings than OpenSBI's headers, which count as the system's here.

@@ -137,9 +137,11 @@ static int final_init(bool cold_boot)
 
 	/*
 	 * OpenSBI keeps illegal instructions for itself, to emulate CSRs that these harts have, and prints a line for each that
-	 * it does not know: a guest could fill the serial line with them. They belong to HS-mode and its guests.
+	 * it does not know: a guest could fill the serial line with them. They belong to HS-mode and its guests, as long as there
+	 * are any.
 	 */
-	csr_set(CSR_MEDELEG, 1ul << CAUSE_ILLEGAL_INSTRUCTION);
+	if (duty_is_on())
+		csr_set(CSR_MEDELEG, 1ul << CAUSE_ILLEGAL_INSTRUCTION);
 	if (!cold_boot) {
 		duty_hart_started();
 		return 0;

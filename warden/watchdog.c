@@ -61,6 +61,13 @@ void watchdog_arm(struct hart *h)
 	csr_set(CSR_MIE, MIP_MTIP);
 }
 
+void watchdog_retire(void)
+{
+	watchdog_disarm();
+	period = 0;
+	works = false;
+}
+
 /* Only while a life is ending: without Sstc the timer was its timer. */
 void watchdog_doze(u64 time)
 {

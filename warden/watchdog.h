@@ -28,6 +28,9 @@ void watchdog_set_period(u64 ticks);
 void watchdog_arm(struct hart *h);
 void watchdog_disarm(void);
 
+/* For good: the timer is OpenSBI's again. On the only hart that runs. */
+void watchdog_retire(void);
+
 /* Waits in M-mode for an interrupt between harts, at most until `time`; the hart's tick is gone then. */
 void watchdog_doze(u64 time);
 

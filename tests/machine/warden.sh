@@ -50,6 +50,7 @@ for harts in 1 2 4; do
 	expect 'crash while harts start' "$harts" 12 '^PASS'
 	expect 'nonsense arguments, closed memory' "$harts" 13 '^PASS'
 	expect 'records wait until they are taken over' "$harts" 15 '^PASS'
+	expect 'the machine is given away, bare' "$harts" 22 '^PASS'
 done
 for harts in 2 4; do
 	expect 'guest goes on and exits' "$harts" 5 '^PASS'

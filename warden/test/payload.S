@@ -131,6 +131,22 @@ enter_guest:
 	addi	a0, a0, 10
 	sret
 
+/* Where the machine's new owner goes on: sp is a stack, everything else goes onto it. */
+	.globl	native_entry
+	.balign	4
+native_entry:
+	addi	sp, sp, -256
+	.irp	n, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	sd	x\n, \n * 8(sp)
+	.endr
+	mv	a0, sp
+	call	native_main
+
+	.globl	native_secondary
+	.balign	4
+native_secondary:
+	on_stack native_secondary_main
+
 /* a0 address, a1: 0 load, 1 store. a0 = 1 if that traps. */
 	.globl	traps
 	.balign	4
