@@ -18,7 +18,7 @@
 
 #define CTL_MAGIC	0x464c4354u /* the bytes "TCLF" */
 #define CTL_VERSION	1
-#define CTL_PAYLOAD_MAX 4064
+#define CTL_PAYLOAD_MAX 8160 /* a page that does not compress, with what stands before it, fits */
 #define CTL_REPLY	0x8000u
 
 struct ctl_header {
@@ -163,10 +163,15 @@ struct ctl_dump_vcpu {
 /*
  * Pages from the one asked for on, as many as fit: a struct ctl_dump_run and its bytes, one behind the other without
  * padding. `next` is where to go on; the end of the range that the page lies in, at the latest.
+ *
+ * What follows this head is the guest's choice and cannot be cut where it contains the magic, so it is masked: byte n
+ * behind the head is XORed with byte n % 4 of `mask` (little endian), which is such that the magic does not occur.
  */
 struct ctl_dump_data {
 	u64 at;
 	u64 next;
+	u32 mask; /* 0 nearly always */
+	u32 reserved;
 };
 
 enum ctl_dump_kind {

@@ -613,14 +613,14 @@ static void test_slow_reader(void **state)
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	line.out_room = 0;
-	for (u32 i = 1; i <= 1000; i++)
+	for (u32 i = 1; i <= 3000; i++)
 		send((struct ctl_header){ .type = CTL_LOG, .tag = i }, &(u64){ 0 }, sizeof(u64));
 	print(0, text, sizeof(text));
 	for (unsigned i = 0; i < 100; i++)
 		poll();
 	assert_int_equal(line.out_to, 0);
 	assert_true(line.in_to - line.in_from > 100 * 40); /* they wait in the stream */
-	while (answered < 1000) {
+	while (answered < 3000) {
 		line.out_room = 100 + polls % 1000;
 		poll();
 		assert_true(++polls < 100000);
