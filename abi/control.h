@@ -61,7 +61,9 @@ enum ctl_type {
 	CTL_DUMP_READ =
 		17, /* vm, payload struct ctl_dump_at (guest physical, 4 KiB-aligned) -> struct ctl_dump_data */
 	CTL_DUMP_END = 18, /* vm, payload struct ctl_dump_at (0): done with it, or to be forgotten */
-	/* 20 .. 24: records of crashes; 25 .. 29: the black box. */
+	CTL_CRASH_RECORD =
+		20, /* payload struct ctl_crash_at -> struct ctl_crash_data; -ENOENT: no such record */
+	/* 21 .. 24: free for crashes; 25 .. 29: the black box. */
 
 	CTL_EVENT_CONSOLE = 100, /* vm, payload u64 offset, then bytes */
 	CTL_EVENT_VM = 101,	 /* vm changed its state: payload struct ctl_vm */
@@ -110,6 +112,19 @@ struct ctl_vm {
 struct ctl_log {
 	u64 offset; /* of the first byte that follows */
 	u64 head;   /* bytes ever logged */
+		    /* bytes */
+};
+
+/* A piece of the estate's record of a crash (abi/crash.h), from byte `offset` on. */
+struct ctl_crash_at {
+	u64 life; /* that ended; 0: the last one that there is a record of */
+	u64 offset;
+};
+
+struct ctl_crash_data {
+	u64 life;
+	u64 offset; /* of the first byte that follows */
+	u64 size;   /* of the whole record */
 		    /* bytes */
 };
 

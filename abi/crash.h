@@ -5,6 +5,7 @@
 #ifndef ABI_CRASH_H
 #define ABI_CRASH_H
 
+#include "abi/layout.h"
 #include "abi/types.h"
 #include "abi/warden.h"
 
@@ -12,12 +13,17 @@
 #define CRASH_LOG_BYTES	  4096
 #define CRASH_STACK_BYTES 1536
 
-/* One hart of the dead life. */
+/*
+ * One hart of the machine. If an heir dies before it has come to a hart, that hart keeps the record of the stop before
+ * (abi/warden.h): `life` says whose end `found` tells of.
+ */
 struct crash_hart {
-	u64 id;			 /* hart id */
-	u64 vcpu;		 /* record index of the vCPU that it had loaded, or NO_VCPU */
-	u64 stack_at;		 /* address of stack[0], which is where sp pointed; 0: nothing kept */
-	u64 stack_bytes;	 /* of `stack` that count */
+	u64 id;		 /* hart id */
+	u64 life;	 /* that had it when it was found; less than the record's: see above; 0: none ever */
+	u64 vcpu;	 /* record index of the vCPU that it had loaded, or NO_VCPU */
+	u64 redo;	 /* words of a transaction that it had committed and not applied; the heir has */
+	u64 stack_at;	 /* address of stack[0], which is where sp pointed; 0: nothing kept */
+	u64 stack_bytes; /* of `stack` that count */
 	struct hart_found found; /* state FOUND_NO_SHOW: it did not come in time, the rest is not known */
 	u8 stack[CRASH_STACK_BYTES];
 };
@@ -39,5 +45,10 @@ struct crash_record {
 	char log[CRASH_LOG_BYTES];
 	struct crash_hart harts[]; /* [hart_count], in the order of machine_record.hart_ids */
 };
+
+/* From one record to the next, in the estate. */
+#define CRASH_RECORD_STRIDE KIB(128)
+_Static_assert(sizeof(struct crash_record) + MAX_HARTS * sizeof(struct crash_hart) <= CRASH_RECORD_STRIDE,
+	       "a crash record fits");
 
 #endif

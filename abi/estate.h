@@ -22,7 +22,7 @@
 #include "abi/warden.h"
 
 #define ESTATE_MAGIC   0x3154415445534c4full /* the bytes "OLSETAT1" */
-#define ESTATE_VERSION 2
+#define ESTATE_VERSION 3
 
 /* Head of each copy of a cold record; the body follows. */
 struct cold_head {
@@ -52,6 +52,7 @@ struct estate_header {
 	u64 consoles; /* struct console_ring[MAX_VMS] */
 	u64 vcpus;    /* struct vcpu_record[vcpu_count], VCPU_RECORD_SIZE apart */
 	u64 vcpu_count;
+	u64 crashes; /* struct crash_record[CRASH_RECORDS], CRASH_RECORD_STRIDE apart (abi/crash.h) */
 };
 
 /* The first two are fixed: the warden needs them without a header. */

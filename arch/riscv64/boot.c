@@ -19,6 +19,7 @@
 #include "core/memory/machine_fdt.h"
 #include "core/memory/pages.h"
 #include "core/survive/adopt.h"
+#include "core/survive/crash.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
 #include "core/vm/pack.h"
@@ -189,6 +190,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 {
 	const u64 window[4] = { (u64)(uintptr_t)entry_begin, (u64)(uintptr_t)entry_swapped,
 				(u64)(uintptr_t)entry_moved, (u64)(uintptr_t)entry_saved };
+	const struct crash_stacks stacks = { SLOT_STACKS, MAX_HARTS * SLOT_STACK_STRIDE, SLOT_STACK_STRIDE };
 	u64 arrived;
 
 	pages_init((void *)(uintptr_t)(slot + SLOT_HEAP), LAYOUT_SLOT_SIZE - SLOT_HEAP);
@@ -196,8 +198,10 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	paging_load();
 	log_open(estate.log);
 	life_begin(heir, slot, self->id, entered, window);
-	if (heir)
+	if (heir) {
+		crash_write(&stacks);
 		adopt_redo();
+	}
 	arrived = found_collect(self);
 	hart_init(self);
 	say_hello(heir);

@@ -3,7 +3,7 @@
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/vcpu_load.h"
 #include "core/estate/estate.h"
-#include "core/lib/log.h"
+#include "core/survive/crash.h"
 
 static void take_general(struct vcpu_record *r, const struct hart_found *f, u64 a0)
 {
@@ -65,6 +65,7 @@ u64 found_collect(struct hart *hart)
 		index = NO_VCPU;
 		estate_store(&h->lazy, NO_VCPU);
 	}
+	crash_hart_came(hart->index, h);
 	estate_store(&h->found.state, FOUND_NOTHING);
 	return index;
 }

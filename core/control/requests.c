@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/survive/crash.h"
 #include "core/survive/inject.h"
 #include "core/survive/life.h"
 #include "core/vm/vm.h"
@@ -241,6 +242,33 @@ static int read_log(struct control_request *r)
 	return 0;
 }
 
+/* Registers and stacks may hold what guests chose, so it is cut like the log. */
+static int read_crash(struct control_request *r)
+{
+	struct ctl_crash_at at;
+	struct ctl_crash_data head;
+	const struct crash_record *c;
+	u8 *bytes = r->reply + sizeof(head);
+	size_t size, count;
+
+	memcpy(&at, r->payload, sizeof(at));
+	c = crash_find(at.life, &size);
+	if (!c)
+		return -ENOENT;
+	head = (struct ctl_crash_data){ .life = c->life, .offset = at.offset, .size = size };
+	if (at.offset > size)
+		return -EINVAL;
+	count = size - at.offset;
+	if (count > CTL_PAYLOAD_MAX - sizeof(head))
+		count = CTL_PAYLOAD_MAX - sizeof(head);
+	memcpy(bytes, (const u8 *)c + at.offset, count);
+	if (count)
+		count = frame_split(bytes, count);
+	memcpy(r->reply, &head, sizeof(head));
+	r->reply_bytes = sizeof(head) + count;
+	return 0;
+}
+
 /* ---- What can be done to it ---- */
 
 static int start(struct control_request *r)
@@ -346,6 +374,8 @@ static const struct operation operations[] = {
 	[CTL_CRASH] = { crash, 4, 4, false, false },
 	[CTL_TOP] = { top, 4, 4, false, false },
 	[CTL_POWEROFF] = { poweroff, 0, 0, false, false },
+	[CTL_CRASH_RECORD] = { read_crash, sizeof(struct ctl_crash_at), sizeof(struct ctl_crash_at), false,
+			       false },
 	[CTL_CONSOLE_ACK] = { console_acknowledged, 8, 8, true, true },
 };
 

@@ -2,8 +2,8 @@
  * Making an estate, and taking one over.
  *
  * Layout: header, machine record, warden record and lives in the first 64 KiB, hart records at ESTATE_HARTS_OFFSET; so
- * much is fixed, because the warden and the check of the header rely on it. Log, VMs, consoles and vCPUs follow where
- * the header says.
+ * much is fixed, because the warden and the check of the header rely on it. Log, VMs, consoles, vCPUs and crash records
+ * follow where the header says.
  */
 #include "core/estate/estate.h"
 #include "core/estate/cold.h"
@@ -37,7 +37,8 @@ static void lay_out(struct estate_header *h, u64 vcpus)
 	h->consoles = h->vms + MAX_VMS * VM_RECORD_SIZE;
 	h->vcpus = h->consoles + MAX_VMS * sizeof(struct console_ring);
 	h->vcpu_count = vcpus;
-	h->size = ALIGN_UP(h->vcpus + vcpus * VCPU_RECORD_SIZE, BLOCK_SIZE);
+	h->crashes = ALIGN_UP(h->vcpus + vcpus * VCPU_RECORD_SIZE, PAGE_SIZE);
+	h->size = ALIGN_UP(h->crashes + CRASH_RECORDS * CRASH_RECORD_STRIDE, BLOCK_SIZE);
 }
 
 u64 estate_size(u64 ram, u32 *vcpus)
@@ -64,6 +65,7 @@ static void set_pointers(u64 base)
 	estate.consoles = (struct console_ring *)(base + h->consoles);
 	estate.vcpus = (u8 *)(base + h->vcpus);
 	estate.vcpu_count = (u32)h->vcpu_count;
+	estate.crashes = (u8 *)(base + h->crashes);
 }
 
 /* Ranges that can be computed with: none wraps, no two share a byte. */
@@ -158,7 +160,8 @@ static bool tables_valid(const struct estate_header *h)
 	       table_valid(h, h->log, sizeof(struct log_ring), &end) &&
 	       table_valid(h, h->vms, MAX_VMS * VM_RECORD_SIZE, &end) &&
 	       table_valid(h, h->consoles, MAX_VMS * sizeof(struct console_ring), &end) &&
-	       table_valid(h, h->vcpus, h->vcpu_count * VCPU_RECORD_SIZE, &end);
+	       table_valid(h, h->vcpus, h->vcpu_count * VCPU_RECORD_SIZE, &end) &&
+	       table_valid(h, h->crashes, CRASH_RECORDS * CRASH_RECORD_STRIDE, &end);
 }
 
 int estate_adopt(u64 base)

@@ -4,6 +4,7 @@
 #ifndef CORE_ESTATE_ESTATE_H
 #define CORE_ESTATE_ESTATE_H
 
+#include "abi/crash.h"
 #include "abi/estate.h"
 #include "core/arch.h"
 
@@ -21,6 +22,7 @@ struct estate {
 	struct console_ring *consoles;
 	u8 *vcpus;
 	u32 vcpu_count;
+	u8 *crashes;
 };
 
 extern struct estate estate;
@@ -82,6 +84,12 @@ void estate_machine_write(void);
 static inline struct life_record *estate_life(u64 number)
 {
 	return &estate.lives[number % LIFE_COUNT];
+}
+
+/* Where the crash record of life `number` is, or would be: core/survive/crash.h. */
+static inline struct crash_record *estate_crash(u64 number)
+{
+	return (struct crash_record *)(estate.crashes + number % CRASH_RECORDS * CRASH_RECORD_STRIDE);
 }
 
 /* The newest life in the history, or NULL. */

@@ -91,7 +91,7 @@ u64 log_head(void)
 size_t log_read(u64 *from, char *to, size_t size)
 {
 	u64 head, oldest;
-	size_t n = 0;
+	size_t n = 0, at, first;
 	bool taken;
 
 	if (!log_ring)
@@ -103,8 +103,10 @@ size_t log_read(u64 *from, char *to, size_t size)
 		*from = oldest;
 	if (*from < head)
 		n = head - *from < size ? (size_t)(head - *from) : size;
-	for (size_t i = 0; i < n; i++)
-		to[i] = log_ring->data[(*from + i) % LOG_DATA_SIZE];
+	at = *from % LOG_DATA_SIZE;
+	first = n < LOG_DATA_SIZE - at ? n : LOG_DATA_SIZE - at;
+	memcpy(to, log_ring->data + at, first);
+	memcpy(to + first, log_ring->data, n - first);
 	log_give(taken);
 	return n;
 }

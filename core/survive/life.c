@@ -103,6 +103,13 @@ u64 life_slot(const struct life_record *life)
 	return (life->slot - (estate.base - LAYOUT_ESTATE_OFFSET + LAYOUT_SLOT_OFFSET(0))) / LAYOUT_SLOT_SIZE;
 }
 
+u64 life_dead_slot(void)
+{
+	u64 first = estate.base - LAYOUT_ESTATE_OFFSET + LAYOUT_SLOT_OFFSET(0);
+
+	return first + (1 - life_slot(mine)) * LAYOUT_SLOT_SIZE;
+}
+
 static void recovery_complete(u64 now)
 {
 	before->t_last_guest = now;

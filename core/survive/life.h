@@ -25,6 +25,9 @@ void life_ends_at(u64 pc, u64 value);
 /* The record of the life before this one; NULL for the first. */
 const struct life_record *life_before(void);
 
+/* Where the life before this one lay whole: the other slot. Not what its record says, which may be damaged. */
+u64 life_dead_slot(void);
+
 /* The estate is adopted: so many VMs go on, so many are lost, so many vCPUs have to come back to complete the recovery. */
 void life_adopted(u64 vms, u64 lost, u64 vcpus);
 

@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/memory/backing.h"
 #include "core/survive/adopt.h"
+#include "core/survive/crash.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
 #include "drivers/plic.h"
@@ -503,8 +504,10 @@ static u64 begin_life(unsigned boot, bool heir)
 	set_up_harts();
 	log_open(estate.log);
 	life_begin(heir, host_slot(fixture_life), boot, arch_time(), window);
-	if (heir)
+	if (heir) {
+		crash_write(&fixture_stacks);
 		adopt_redo();
+	}
 	arrived = found_collect(&harts[boot]);
 	hart_init(&harts[boot]);
 	sched_init(estate.machine.timebase);

@@ -6,11 +6,13 @@
 
 #define TIMEBASE 10000000
 
-/* Room for the image at the start of a slot, as on the target. */
-#define SLOT_IMAGE MIB(1)
+/* Room for the image and the stacks at the start of a slot, as on the target. */
+#define SLOT_IMAGE MIB(2)
 
 /* Number of the life, for its slot. */
 HOST_KEEP u64 fixture_life;
+
+const struct crash_stacks fixture_stacks = { MIB(1), MIB(1), KIB(16) };
 
 void fixture_pages(void)
 {

@@ -21,10 +21,14 @@
 #include "core/arch.h"
 #include "core/estate/estate.h"
 #include "core/estate/txn.h"
+#include "core/survive/crash.h"
 #include "core/vm/vm.h"
 
 /* Number of the running life. */
 extern u64 fixture_life;
+
+/* Where a life has its stacks, as on the target. */
+extern const struct crash_stacks fixture_stacks;
 
 /* 256 MiB of RAM, 4 harts, a timebase of 10 MHz; an estate, this life's pages, the log. Ends what was before. */
 void fixture_start(void);

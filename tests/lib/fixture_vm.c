@@ -4,6 +4,7 @@
 #include "core/lib/log.h"
 #include "core/memory/backing.h"
 #include "core/survive/adopt.h"
+#include "core/survive/crash.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
 #include "tests/lib/fixture.h"
@@ -23,6 +24,8 @@ static void begin_life(bool heir)
 
 	log_open(estate.log);
 	life_begin(heir, host_slot(fixture_life), 0, arch_time(), window);
+	if (heir)
+		crash_write(&fixture_stacks);
 	sched_init(estate.machine.timebase);
 	for (unsigned n = 0; n < host->harts; n++) {
 		estate_store(&estate.harts[n].life, life_number());

@@ -313,6 +313,44 @@ static void test_top(void **state)
 	assert_int_equal(got.length, 0);
 }
 
+/* The record of a crash comes in pieces, cut before what looks like a frame. */
+static void test_crash_record(void **state)
+{
+	static u8 whole[CRASH_RECORD_STRIDE];
+	struct ctl_crash_at at = { 0 };
+	struct ctl_crash_data head;
+	struct crash_record *c = estate_crash(5);
+	const size_t size = sizeof(*c) + 2 * sizeof(struct crash_hart);
+
+	(void)state;
+	assert_int_equal(ask(CTL_CRASH_RECORD, 0, &at, sizeof(at)), -ENOENT);
+	memset(c, 0x5a, size);
+	c->life = 5;
+	c->valid = 6;
+	c->hart_count = 2;
+	c->log_bytes = 0;
+	memcpy(c->harts[1].stack + 8, "TCLF", 4);
+	do {
+		assert_int_equal(ask(CTL_CRASH_RECORD, 0, &at, sizeof(at)), 0);
+		memcpy(&head, payload, sizeof(head));
+		assert_int_equal(head.life, 5);
+		assert_int_equal(head.size, size);
+		assert_int_equal(head.offset, at.offset);
+		assert_true(got.length > sizeof(head));
+		memcpy(whole + at.offset, payload + sizeof(head), got.length - sizeof(head));
+		at.offset += got.length - sizeof(head);
+		assert_true(at.offset <= size);
+	} while (at.offset < size);
+	assert_memory_equal(whole, c, size);
+	assert_int_equal(ask(CTL_CRASH_RECORD, 0, &at, sizeof(at)), 0);
+	at.offset++;
+	assert_int_equal(ask(CTL_CRASH_RECORD, 0, &at, sizeof(at)), -EINVAL);
+	at = (struct ctl_crash_at){ .life = 4 };
+	assert_int_equal(ask(CTL_CRASH_RECORD, 0, &at, sizeof(at)), -ENOENT);
+	at.life = 5;
+	assert_int_equal(ask(CTL_CRASH_RECORD, 0, &at, sizeof(at) - 1), -EINVAL);
+}
+
 static void test_log_and_lives(void **state)
 {
 	struct ctl_log head;
@@ -789,6 +827,7 @@ int main(void)
 		cmocka_unit_test_setup(test_ps, set_up),
 		cmocka_unit_test_setup(test_top, set_up),
 		cmocka_unit_test_setup(test_log_and_lives, set_up),
+		cmocka_unit_test_setup(test_crash_record, set_up),
 		cmocka_unit_test_setup(test_operations, set_up),
 		cmocka_unit_test_setup(test_input, set_up),
 		cmocka_unit_test_setup(test_console, set_up),

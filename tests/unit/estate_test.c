@@ -177,6 +177,9 @@ static void a_bad_header_is_refused(void **state)
 	HEADER_WITH(-EINVAL, h.consoles = h.size - PAGE_SIZE);
 	HEADER_WITH(-EINVAL, h.vcpus += MIB(1));
 	HEADER_WITH(-EINVAL, h.vcpus = h.consoles + PAGE_SIZE);
+	HEADER_WITH(-EINVAL, h.crashes = h.vcpus);
+	HEADER_WITH(-EINVAL, h.crashes = h.size - PAGE_SIZE);
+	HEADER_WITH(-EINVAL, h.crashes = ~0ull & ~(PAGE_SIZE - 1));
 	HEADER_WITH(-EINVAL, h.vcpu_count = 0);
 	HEADER_WITH(-EINVAL, h.vcpu_count = 4097);
 	HEADER_WITH(-EINVAL, h.vcpu_count = 1ull << 53);
