@@ -12,14 +12,20 @@
  *
  * so the code between them is straight and changes nothing else.  While guest_enter loads registers the record stays
  * what it was, so that a life may end anywhere there.
+ *
+ * The .cfi lines are for backtraces of a dead life: guest_exit is where one ends, hs_trap leads to what trapped.
  */
 #include "gen/offsets.h"
 
+	.cfi_sections .debug_frame
 	.option norelax
 	.text
 	.balign	4
 	.globl	guest_exit, entry_begin, entry_swapped, entry_moved, entry_saved
+	.type	guest_exit, @function
 guest_exit:
+	.cfi_startproc
+	.cfi_undefined ra
 entry_begin:
 	csrrw	a0, sscratch, a0
 entry_swapped:
@@ -69,10 +75,14 @@ entry_saved:
 	ld	sp, HART_STACK(tp)
 	ld	a0, HART_CURRENT(tp)
 	csrr	a1, scause
-	tail	exit_handle
+	/* It does not return; ra says to a backtrace that there is nothing before. */
+	call	exit_handle
+	.cfi_endproc
 
 	.globl	guest_enter
+	.type	guest_enter, @function
 guest_enter:
+	.cfi_startproc
 	ld	t0, VCPU_ENTRY(a0)
 	csrw	stvec, t0
 	csrw	sscratch, a0
@@ -83,6 +93,7 @@ guest_enter:
 	csrw	hstatus, t1
 	csrw	sstatus, t2
 	ld	ra, VCPU_X_ra(a0)
+	.cfi_undefined ra
 	ld	sp, VCPU_X_sp(a0)
 	ld	gp, VCPU_X_gp(a0)
 	ld	tp, VCPU_X_tp(a0)
@@ -114,6 +125,7 @@ guest_enter:
 	ld	t6, VCPU_X_t6(a0)
 	ld	a0, VCPU_X_a0(a0)
 	sret
+	.cfi_endproc
 
 	/*
 	 * A trap out of HS-mode: a read of guest memory that faulted (hypervisor_trap sends it on to hart->fixup), or the
@@ -121,7 +133,13 @@ guest_enter:
 	 */
 	.balign	4
 	.globl	hs_trap
+	.type	hs_trap, @function
 hs_trap:
+	.cfi_startproc
+	.cfi_signal_frame
+	/* psABI: the return address of frames whose ra is another's. */
+	.cfi_return_column 64
+	.cfi_undefined 64
 	/* x31 is put where the trap stack's frame will have it: relative to tp, which is the hart's. */
 	sd	t6, HART_TRAP_T6(tp)
 	ld	t6, HART_EMERGENCY_STACK(tp)
@@ -158,9 +176,15 @@ hs_trap:
 	sd	t5, 240(t6)
 	ld	t0, HART_TRAP_T6(tp)
 	sd	t0, 248(t6)
-	mv	sp, t6
-	csrr	a0, scause
 	csrr	a1, sepc
+	sd	a1, 0(t6)
+	mv	sp, t6
+	.cfi_def_cfa sp, 256
+	.cfi_offset 64, -256
+	.irp	n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	.cfi_offset \n, 8 * \n - 256
+	.endr
+	csrr	a0, scause
 	csrr	a2, stval
 	mv	a3, sp
 	call	hypervisor_trap
@@ -181,6 +205,8 @@ hs_trap:
 	ld	t3, 224(t6)
 	ld	t4, 232(t6)
 	ld	t5, 240(t6)
+	.cfi_undefined 64
 	ld	sp, 16(t6)
 	ld	t6, 248(t6)
 	sret
+	.cfi_endproc

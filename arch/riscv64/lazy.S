@@ -1,6 +1,7 @@
 /* Floating point and vector registers of a vCPU, to and from its record. sstatus.FS and VS are on while these run. */
 #include "gen/offsets.h"
 
+	.cfi_sections .debug_frame
 	.option norelax
 	.option arch, +d
 	.macro	each op
@@ -11,22 +12,30 @@
 
 	.text
 	.globl	fp_save
+	.type	fp_save, @function
 fp_save:
+	.cfi_startproc
 	each	fsd
 	csrr	t0, fcsr
 	sd	t0, VCPU_fcsr(a0)
 	ret
+	.cfi_endproc
 
 	.globl	fp_load
+	.type	fp_load, @function
 fp_load:
+	.cfi_startproc
 	each	fld
 	ld	t0, VCPU_fcsr(a0)
 	csrw	fcsr, t0
 	ret
+	.cfi_endproc
 
 	.option arch, +v
 	.globl	vector_save
+	.type	vector_save, @function
 vector_save:
+	.cfi_startproc
 	/* The configuration first: saving whole registers ignores vl, vtype and vstart, but vsetvl changes them. */
 	csrr	t0, vstart
 	csrr	t1, vcsr
@@ -49,9 +58,12 @@ vector_save:
 	add	t0, t0, t1
 	vs8r.v	v24, (t0)
 	ret
+	.cfi_endproc
 
 	.globl	vector_load
+	.type	vector_load, @function
 vector_load:
+	.cfi_startproc
 	csrw	vstart, zero
 	li	t0, VCPU_V
 	add	t0, a0, t0
@@ -73,3 +85,4 @@ vector_load:
 	csrw	vcsr, t0
 	csrw	vstart, t1
 	ret
+	.cfi_endproc

@@ -6,6 +6,7 @@
  */
 #include "gen/offsets.h"
 
+	.cfi_sections .debug_frame
 	.option norelax
 	/*
 	 * The header comes in parts, between which the linker script puts the sizes: a size written here would become a
@@ -34,6 +35,8 @@ image_start:
 	.8byte	0, 0, 0, 0
 	/* Byte IMAGE_HEIR_ENTRY: a0 = hart id, a1 = estate */
 heir_entry:
+	.cfi_startproc
+	.cfi_undefined ra
 	li	a2, 1
 	j	common_entry
 first_entry:
@@ -69,14 +72,19 @@ common_entry:
 	call	boot_start
 hang:	wfi
 	j	hang
+	.cfi_endproc
 
 	/* Further harts: a0 = hart id, a1 = struct hart. From SBI HSM or from the warden. */
 	.balign	4
 	.globl	secondary_entry
+	.type	secondary_entry, @function
 secondary_entry:
+	.cfi_startproc
+	.cfi_undefined ra
 	csrw	sie, zero
 	mv	tp, a1
 	ld	sp, HART_STACK(tp)
 	mv	a0, a1
 	call	hart_secondary
 	j	hang
+	.cfi_endproc
