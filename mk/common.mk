@@ -35,3 +35,9 @@ DEPENDENCIES = -MMD -MP -MF $(@:.o=.d)
 # the same. Only the parts that we call get linked, because it becomes an archive.
 FDT_DIR := $(CACHE)/src/dtc/libfdt
 FDT_NAMES := fdt fdt_addresses fdt_check fdt_empty_tree fdt_overlay fdt_ro fdt_rw fdt_strerror fdt_sw fdt_wip
+
+# LZ4, of which the hypervisor uses the compressor of single blocks (core/lib/compress.h). Freestanding: it has no heap and
+# no C library, and the table of its state is small enough to be cleared for each block. Its own warnings are its own.
+LZ4_DIR := $(CACHE)/src/lz4/lib
+LZ4_FLAGS := -isystem $(LZ4_DIR) -DLZ4_FREESTANDING=1 -DLZ4_MEMORY_USAGE=13 -DLZ4_memcpy=__builtin_memcpy \
+	-DLZ4_memmove=__builtin_memmove -DLZ4_memset=__builtin_memset

@@ -9,7 +9,7 @@ HV_ARCH := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany
 HV_CFLAGS := $(LANGUAGE) $(PATHS) -Iarch/riscv64/include -I$(HV) -O2 -g $(HV_ARCH) -ffreestanding -fPIE -fvisibility=hidden \
 	-fno-stack-protector -fomit-frame-pointer -fno-tree-loop-distribute-patterns \
 	-fno-asynchronous-unwind-tables -nostdinc -isystem $(shell $(CROSS)gcc -print-file-name=include 2>/dev/null) \
-	-isystem mk/freestanding -isystem $(FDT_DIR)
+	-isystem mk/freestanding -isystem $(FDT_DIR) $(LZ4_FLAGS)
 HV_LDS := arch/riscv64/outlive.lds
 HV_LDFLAGS := -nostdlib -static-pie $(HV_ARCH) -Wl,--build-id=sha1 -Wl,-z,max-page-size=4096 \
 	-Wl,-z,noexecstack -Wl,--no-undefined -Wl,--no-warn-rwx-segments
@@ -30,10 +30,12 @@ $(BUILD)/outlive.bin: $(BUILD)/outlive.elf
 	$(call say,BIN,$@)
 	$(Q)$(CROSS)objcopy -O binary $< $@
 
-$(BUILD)/outlive.elf: $(HV_OBJECTS) $(HV)/third/libfdt.a $(HV_LDS) $(HV_MAKE)
+HV_THIRD := $(HV)/third/lz4.o $(HV)/third/libfdt.a
+
+$(BUILD)/outlive.elf: $(HV_OBJECTS) $(HV_THIRD) $(HV_LDS) $(HV_MAKE)
 	$(call say,LD,$@)
 	$(Q)$(HV_CC) $(HV_LDFLAGS) -Wl,-T,$(HV_LDS) -Wl,-Map,$(BUILD)/outlive.map -o $@ $(HV_OBJECTS) \
-		$(HV)/third/libfdt.a
+		$(HV_THIRD)
 
 $(HV)/%.o: %.c $(HV_MAKE)
 	$(call say,CC,$@)
@@ -54,6 +56,13 @@ $(HV)/third/libfdt.a: $(HV_FDT)
 	$(call say,AR,$@)
 	@rm -f $@
 	$(Q)$(CROSS)ar rcs $@ $^
+
+# Of all that is in LZ4's one file, what is called: every heir's image is copied whole.
+$(HV)/third/lz4.o: $(LZ4_DIR)/lz4.c $(HV_MAKE)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HV_CC) $(HV_CFLAGS) -ffunction-sections -fdata-sections -c -o $(@:.o=.all.o) $<
+	$(Q)$(CROSS)ld -r --gc-sections -u LZ4_compress_fast_extState -o $@ $(@:.o=.all.o)
 
 # Offsets of structure members for assembler files, which include "gen/offsets.h". arch/riscv64/offsets.c has a
 # function with a line for each: asm volatile("\n->NAME %0" : : "i"(offsetof(struct x, member))).

@@ -29,6 +29,9 @@ HOST_FLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize
 HOST_RENAMED := memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strchr strrchr
 $(BUILD)/host/%/core/lib/string.o: HOST_RENAME = $(foreach name,$(HOST_RENAMED),-D$(name)=core_$(name))
 
+# Core's LZ4 is not the C library's, which the command uses.
+$(BUILD)/host/%/core/lib/compress.o: HOST_RENAME = $(LZ4_FLAGS)
+
 # A flavour of the host's objects: $(1) is its name.
 define host_flavour
 HOST_OBJECTS_$(1) := $$(HOST_C:%.c=$$(BUILD)/host/$(1)/%.o)
@@ -44,7 +47,13 @@ $$(BUILD)/host/$(1)/third/fdt/%.o: $$(FDT_DIR)/%.c $$(HOST_MAKE)
 	@mkdir -p $$(@D)
 	$$(Q)$$(HOST_CC_$(1)) $$(HOST_CFLAGS) $$(HOST_FLAGS_$(1)) $$(DEPENDENCIES) -c -o $$@ $$<
 
-$$(BUILD)/host/$(1)/libcore.a: $$(HOST_OBJECTS_$(1)) $$(HOST_FDT_$(1))
+# It computes pointers that the undefined-behaviour sanitizer does not like.
+$$(BUILD)/host/$(1)/third/lz4.o: $$(LZ4_DIR)/lz4.c $$(HOST_MAKE)
+	$$(call say,HOSTCC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(HOST_CC_$(1)) $$(HOST_CFLAGS) $$(HOST_FLAGS_$(1)) $$(LZ4_FLAGS) -fno-sanitize=undefined -c -o $$@ $$<
+
+$$(BUILD)/host/$(1)/libcore.a: $$(HOST_OBJECTS_$(1)) $$(HOST_FDT_$(1)) $$(BUILD)/host/$(1)/third/lz4.o
 	$$(call say,AR,$$@)
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^
