@@ -7,7 +7,8 @@
  *
  * The head is written twice: with DUMP_WRITING before the first chunk, and with DUMP_COMPLETE and the totals behind the
  * last one. A dump that was cut short (power, disk full, another crash) keeps its first head; its chunks count up to the
- * first one that does not check. Numbers are little endian. Written by the heir (core/dump/), read by the command.
+ * first one that does not check. Each chunk's checksum begins with the dump's number, so that none of an older dump in the
+ * same place counts. Numbers are little endian. Written by the heir (core/dump/), read by the command.
  */
 #ifndef ABI_DUMP_H
 #define ABI_DUMP_H
@@ -85,7 +86,7 @@ struct dump_chunk {
 	u64 address;
 	u64 raw_bytes;
 	u32 stored_bytes; /* that follow, before the padding */
-	u32 crc;	  /* CRC-32C of all above and of the stored bytes */
+	u32 crc;	  /* CRC-32C of the dump's number (u64), all above, and the stored bytes */
 };
 
 #endif

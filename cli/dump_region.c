@@ -154,7 +154,8 @@ static int read_chunk(struct chunks *c, u64 at, struct dump_chunk *k)
 	error = read_at(c, at + sizeof(*k), c->stored, k->stored_bytes);
 	if (error)
 		return error;
-	crc = crc32c(0, k, offsetof(struct dump_chunk, crc));
+	crc = crc32c(0, &c->slot->head.number, sizeof(c->slot->head.number));
+	crc = crc32c(crc, k, offsetof(struct dump_chunk, crc));
 	return crc32c(crc, c->stored, k->stored_bytes) == k->crc;
 }
 
