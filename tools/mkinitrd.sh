@@ -2,9 +2,10 @@
 # Makes the initrd of the stock kernel: busybox, the kernel modules that a virtual machine needs, guests/linux/init,
 # and programs. The same inputs give the same bytes, and no privileges are needed.
 #
-#   usage: tools/mkinitrd.sh RESULT [PROGRAM...]
+#   usage: tools/mkinitrd.sh [--init FILE] [--modules NAMES] [--add FILE=PATH]... RESULT [PROGRAM...]
 #
-# RESULT is a gzipped cpio archive; programs get into its /bin. Kernel modules and busybox come from the cache.
+# RESULT is a cpio archive, gzipped if its name ends in .gz; programs get into its /bin, and FILE becomes PATH. Kernel
+# modules and busybox come from the cache.
 set -euo pipefail
 
 here=$(dirname "$0")
@@ -13,6 +14,17 @@ modules=$cache/linux/modules
 wanted=(virtio_mmio virtio_blk virtio_net virtio-rng virtio_balloon)
 applets=(sh mount umount mkdir insmod ip hostname xargs echo cat sleep sync poweroff reboot setsid cttyhack uname nproc)
 
+init=$here/../guests/linux/init
+added=()
+while :; do
+	case ${1-} in
+	--init) init=$2 ;;
+	--modules) read -ra wanted <<<"$2" ;;
+	--add) added+=("$2") ;;
+	*) break ;;
+	esac
+	shift 2
+done
 result=$1
 shift
 tree=$(mktemp -d "$result.XXXXXX")
@@ -24,7 +36,10 @@ install -m 755 "$cache/riscv64/busybox" "$root/bin/busybox"
 for applet in "${applets[@]}"; do
 	ln -s busybox "$root/bin/$applet"
 done
-install -m 755 "$here/../guests/linux/init" "$root/init"
+install -m 755 "$init" "$root/init"
+for pair in "${added[@]}"; do
+	install -D -m 644 "${pair%%=*}" "$root/${pair#*=}"
+done
 for program in "$@"; do
 	install -m 755 "$program" "$root/bin/"
 done
@@ -57,6 +72,8 @@ done <"$tree/files" >"$root/lib/modules/order"
 find "$root" -type f ! -perm -100 -exec chmod 644 {} +
 find "$root" -type d -exec chmod 755 {} +
 find "$root" -exec touch -h -d @0 {} +
+compress=(cat)
+[[ $result != *.gz ]] || compress=(gzip -9n)
 (cd "$root" && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort |
-	cpio --quiet --create --format=newc --owner=0:0 --reproducible) | gzip -9n >"$result.new"
+	cpio --quiet --create --format=newc --owner=0:0 --reproducible) | "${compress[@]}" >"$result.new"
 mv "$result.new" "$result"

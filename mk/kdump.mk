@@ -1,0 +1,55 @@
+# What a root VM needs to take the machine over when it crashes, and any Linux to dump itself:
+#
+#   build/shim.bin        what stands before the crash kernel (guests/shim)
+#   build/kdump-load      the program that loads both, for Linux (guests/kdump)
+#   build/crash.cpio.gz   the crash kernel's initrd, which saves /proc/vmcore
+#   build/kdump.cpio      an initrd with all of this, the stock kernel once more, and the self-checking workload
+
+SHIM := $(GUEST)/shim
+SHIM_OBJECTS := $(addprefix $(GUEST)/obj/guests/shim/,start.o shim.o)
+$(SHIM_OBJECTS): GUEST_CFLAGS += -fno-jump-tables
+
+ALL += $(BUILD)/shim.bin $(BUILD)/kdump-load $(BUILD)/crash.cpio.gz $(BUILD)/kdump.cpio
+
+# It is linked twice: the same bytes for two addresses are what shows that it runs at any. (Relaxed, the code finds what lies
+# near address 0 there.)
+$(SHIM)-0.elf: SHIM_BASE := 0
+$(SHIM)-1.elf: SHIM_BASE := 0x40000000
+$(SHIM)-0.elf $(SHIM)-1.elf: $(SHIM_OBJECTS) guests/shim/shim.lds mk/kdump.mk $(GUEST_MAKE)
+	$(call say,LD,$@)
+	$(Q)$(CROSS)gcc $(GUEST_LDFLAGS) -Wl,--no-relax -Wl,--defsym=shim_base=$(SHIM_BASE) -Wl,-T,guests/shim/shim.lds -o $@ $(SHIM_OBJECTS)
+
+$(BUILD)/shim.bin: $(SHIM)-0.bin $(SHIM)-1.bin
+	$(Q)cmp $^ || { echo 'the shim depends on its address' >&2; exit 1; }
+	$(Q)cp $< $@
+
+KDUMP_C := $(call sources,guests/kdump,*.c)
+KDUMP_OBJECTS := $(KDUMP_C:%.c=$(BUILD)/linux/%.o)
+KDUMP_FDT := $(FDT_NAMES:%=$(BUILD)/linux/third/fdt/%.o)
+KDUMP_CFLAGS := $(LINUX_CFLAGS) -isystem $(FDT_DIR)
+
+$(BUILD)/linux/%.o: %.c mk/kdump.mk mk/common.mk
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CROSS)gcc $(KDUMP_CFLAGS) $(WARNINGS) $(DEPENDENCIES) -c -o $@ $<
+
+$(BUILD)/linux/third/fdt/%.o: $(FDT_DIR)/%.c mk/kdump.mk mk/common.mk
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CROSS)gcc $(KDUMP_CFLAGS) $(DEPENDENCIES) -c -o $@ $<
+
+$(BUILD)/kdump-load: $(KDUMP_OBJECTS) $(KDUMP_FDT)
+	$(call say,LD,$@)
+	$(Q)$(CROSS)gcc -static -s -o $@ $^
+
+$(BUILD)/crash.cpio.gz: tools/mkinitrd.sh guests/linux/crash-init $(CACHE)/linux/.recipe $(CACHE)/riscv64/.recipe
+	$(call say,INITRD,$@)
+	$(Q)tools/mkinitrd.sh --init guests/linux/crash-init --modules 'virtio_mmio virtio_blk' $@
+
+$(BUILD)/kdump.cpio: tools/mkinitrd.sh guests/linux/init $(LINUX_PROGRAMS) $(BUILD)/kdump-load $(BUILD)/shim.bin \
+		$(BUILD)/crash.cpio.gz $(CACHE)/linux/.recipe $(CACHE)/riscv64/.recipe
+	$(call say,INITRD,$@)
+	$(Q)tools/mkinitrd.sh --add $(BUILD)/shim.bin=kdump/shim.bin --add $(BUILD)/crash.cpio.gz=kdump/initrd.gz \
+		--add $(CACHE)/linux/Image=kdump/Image $@ $(LINUX_PROGRAMS) $(BUILD)/kdump-load
+
+-include $(SHIM_OBJECTS:.o=.d) $(KDUMP_OBJECTS:.o=.d)
