@@ -18,16 +18,24 @@ const struct exit_meaning exit_meanings[] = {
 };
 const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
 
-#define DUMP_TEXT                                                                                                \
-	"With --host, writes a life of the hypervisor that has ended as an ELF core file. The argument is the "  \
-	"number of the life, as in outlive crash list; without it the newest dump that is complete is taken. "   \
-	"gdb-multiarch outlive.elf FILE shows all harts with their backtraces, and the hypervisor's variables. " \
-	"The dump comes from the host's dump region, which --region names if the host is off. A dump that was "  \
-	"cut short is written as far as it goes, with status 1.\n\n"                                             \
-	"With the name of a VM: not supported yet."
-#define DUMP_EXAMPLES                                   \
-	"outlive dump --host --list  # what there is\n" \
-	"outlive dump --host 3 -o vmcore  # the third life"
+#define DUMP_TEXT                                                                                                             \
+	"With --host, writes a life of the hypervisor that has ended as an ELF core file. The argument is the "               \
+	"number of the life, as in outlive crash list; without it the newest dump that is complete is taken. "                \
+	"gdb-multiarch outlive.elf FILE shows all harts with their backtraces, and the hypervisor's variables. "              \
+	"The dump comes from the host's dump region, which --region names if the host is off. A dump that was "               \
+	"cut short is written as far as it goes, with status 1.\n\n"                                                          \
+	"With the name of a VM, writes its memory and vCPUs as of one instant into FILE, which -o names, for debuggers with " \
+	"the symbols of the guest's kernel. The guest stands still until all has been fetched; with --live it runs on, "      \
+	"and the host keeps for the dump what the guest overwrites meanwhile. With --format elf memory lies at its "          \
+	"guest physical addresses and at those of the guest's kernel, also for modules and stacks, for gdb-multiarch "        \
+	"vmlinux FILE; crash and drgn open it as well. All-zero pages are holes in the file. With --format kdump it is "      \
+	"makedumpfile's compressed format, for crash and drgn. --exclude leaves pages out; free means those in blocks "       \
+	"of 2 MiB that the guest has never used, as nothing else tells the host what a guest has free. If the host's "        \
+	"life ends meanwhile, the dump begins again."
+#define DUMP_EXAMPLES                                         \
+	"outlive dump --host --list  # what there is\n"       \
+	"outlive dump --host 3 -o vmcore  # the third life\n" \
+	"outlive dump debian -o debian.core --live  # of a VM that runs on"
 
 const struct command commands[] = {
 	{
@@ -238,7 +246,7 @@ const struct command commands[] = {
 		.arguments = "[VM]",
 		.arguments_max = 1,
 		.options = EVERY | O(QUIET) | O(TIMEOUT) | O(DUMP_HOST) | O(ON) | O(OUTPUT) | O(OVERWRITE) |
-			   O(REGION) | O(LIST) | O(SYMBOLS),
+			   O(REGION) | O(LIST) | O(SYMBOLS) | O(LIVE) | O(FORMAT) | O(EXCLUDE),
 		.summary = "write a core file of a VM, or of a dead life of the hypervisor",
 		.text = DUMP_TEXT,
 		.examples = DUMP_EXAMPLES,

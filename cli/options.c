@@ -79,6 +79,14 @@ const struct option_entry option_table[OPTION_COUNT] = {
 			  "With --host: list the dumps, and write none." },
 	[OPTION_SYMBOLS] = { "symbols", NULL, "FILE", OPTION_KIND_TEXT, AT(symbols),
 			     "The outlive.elf of the life; the one beside this program otherwise." },
+	[OPTION_LIVE] = { "live", NULL, NULL, OPTION_KIND_FLAG, AT(live),
+			  "Of a VM: let the guest run on meanwhile." },
+	[OPTION_FORMAT] = { "format", NULL, "FORMAT", OPTION_KIND_TEXT, AT(format),
+			    "Of a VM: elf (the default), an ELF core for gdb, crash and drgn; or kdump, which is "
+			    "compressed, for crash and drgn." },
+	[OPTION_EXCLUDE] = { "exclude", NULL, "KINDS", OPTION_KIND_TEXT, AT(exclude),
+			     "Of a VM: leave out zero (pages that are all zero), free (pages that the guest has never "
+			     "used), or both with a comma." },
 };
 
 /* The allowed option that a word begins with: "--name", "--name=...", "-n". *value: behind the '=', or NULL. */

@@ -23,8 +23,8 @@ struct options {
 	bool overwrite;
 	const char *layout, *size;
 	/* dump, crash */
-	bool dump_host, list;
-	const char *region, *symbols;
+	bool dump_host, list, live;
+	const char *region, *symbols, *format, *exclude;
 	bool has_timeout;
 	u64 timeout; /* seconds */
 	const char *arguments[OPTIONS_ARGUMENTS_MAX];
@@ -68,6 +68,9 @@ enum option_id {
 	OPTION_REGION,
 	OPTION_LIST,
 	OPTION_SYMBOLS,
+	OPTION_LIVE,
+	OPTION_FORMAT,
+	OPTION_EXCLUDE,
 	OPTION_COUNT,
 };
 

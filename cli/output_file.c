@@ -36,7 +36,7 @@ int output_begin(struct output_file *f, const char *path, bool overwrite)
 	/* A limit of the file's size is an error of writing, not the end of this program. */
 	signal(SIGXFSZ, SIG_IGN);
 	f->temporary = memory_format("%s.tmp", path);
-	f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	f->fd = open(f->temporary, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	return f->fd < 0 ? fail(f, -errno) : 0;
 }
 

@@ -15,6 +15,11 @@
  *   greedless  takes one byte of input at a time
  *   resets     a crash resets the machine
  *   forge      a console prints what looks like a frame
+ *   undumped   knows nothing of dumps
+ *   forgetful  loses the first dump of each VM after some pages, as if a life had ended
+ *   amnesic    loses every dump
+ *   slow       10 ms for each piece of a dump
+ *   babbling   answers a dump with bytes that make no sense
  */
 #include "abi/control.h"
 #include "abi/estate.h"
@@ -358,6 +363,131 @@ static u64 number(const u8 *payload, size_t length)
 	return value;
 }
 
+/* ---- Dumps ---- */
+
+#define FAKE_RAM 0x80000000ull
+
+static u64 dump_id; /* of the dump that is under way, 0: none */
+static u32 dump_reads, dumps_begun;
+
+/*
+ * What a page of the fake VM's memory is: of 512 pages the first half have bytes, every seventh is zero, every eighth does not
+ * compress; the rest has never been used.
+ */
+static enum ctl_dump_kind page_kind(u64 page)
+{
+	if (page % 512 >= 256)
+		return CTL_DUMP_UNTOUCHED;
+	return page % 7 == 6 ? CTL_DUMP_ZERO : CTL_DUMP_RAW;
+}
+
+/* One page as a run; what is not compressed gets a byte of its number everywhere, and one in eight the magic of a frame. */
+static size_t put_page(u64 page, u8 *to)
+{
+	struct ctl_dump_run run = { .pages = 1, .kind = (u16)page_kind(page) };
+	u8 *bytes = to + sizeof(run);
+
+	if (run.kind == CTL_DUMP_RAW) {
+		run.bytes = (u16)PAGE_SIZE;
+		memset(bytes, (int)(page % 251 + 1), PAGE_SIZE);
+		memcpy(bytes, &page, sizeof(page));
+		if (page % 8 == 0)
+			memcpy(bytes + 100, "TCLF", 4);
+	}
+	memcpy(to, &run, sizeof(run));
+	return sizeof(run) + run.bytes;
+}
+
+static size_t reply_read(const struct fake_vm *vm, u64 at, u8 *reply)
+{
+	struct ctl_dump_data head = { .at = at };
+	u64 page = (at - FAKE_RAM) / PAGE_SIZE, pages = vm->info.memory / PAGE_SIZE;
+	size_t length = sizeof(head);
+
+	if (fault("slow"))
+		usleep(10000);
+	while (page < pages && length + sizeof(struct ctl_dump_run) + PAGE_SIZE <= CTL_PAYLOAD_MAX) {
+		if (page_kind(page) == CTL_DUMP_UNTOUCHED) {
+			struct ctl_dump_run run = { .pages = 512 - (u32)(page % 512),
+						    .kind = CTL_DUMP_UNTOUCHED };
+
+			memcpy(reply + length, &run, sizeof(run));
+			length += sizeof(run);
+			page += run.pages;
+			continue;
+		}
+		length += put_page(page++, reply + length);
+	}
+	head.next = FAKE_RAM + page * PAGE_SIZE;
+	if (fault("babbling"))
+		head.next += 1;
+	head.mask = 0x5a5a5a5a;
+	for (size_t i = sizeof(head); i < length; i++)
+		reply[i] ^= 0x5a;
+	memcpy(reply, &head, sizeof(head));
+	return length;
+}
+
+static size_t reply_dump_vcpu(u64 first, u8 *reply)
+{
+	struct ctl_dump_vcpu vcpu = { .id = first, .pc = 0xffffffff80001234ull, .mode = 1 };
+
+	for (u64 i = 1; i < 32; i++)
+		vcpu.x[i] = i * 0x1111;
+	memcpy(reply, &vcpu, sizeof(vcpu));
+	return sizeof(vcpu);
+}
+
+static s32 dump_request(struct fake_vm *vm, const struct ctl_header *header, const u8 *payload, u8 *reply,
+			size_t *length)
+{
+	u64 id = number(payload, header->length);
+	u64 at = number(payload + sizeof(id), header->length - sizeof(id));
+	bool is_live = header->type == CTL_DUMP_BEGIN && at & CTL_DUMP_LIVE;
+	struct ctl_dump info = { .id = id,
+				 .memory = vm->info.memory,
+				 .instant = now(),
+				 .timebase = TIMEBASE,
+				 .pause = 1234,
+				 .vcpus = vm->info.vcpus,
+				 .ranges = 1,
+				 .range = { { FAKE_RAM, vm->info.memory } } };
+
+	if (fault("undumped"))
+		return -ENOSYS;
+	if (header->type == CTL_DUMP_BEGIN) {
+		if (dump_id && dump_id != id)
+			return -EBUSY;
+		if (vm->info.run_state == VM_STOPPED)
+			return -ENXIO;
+		say(is_live ? "a dump begins, live" : "a dump begins");
+		dump_id = id;
+		dump_reads = 0;
+		dumps_begun++;
+		memcpy(reply, &info, *length = sizeof(info));
+		return 0;
+	}
+	if (dump_id != id)
+		return -ENOENT;
+	if (header->type == CTL_DUMP_END) {
+		say("a dump ends");
+		dump_id = 0;
+		return 0;
+	}
+	if (header->type == CTL_DUMP_VCPU) {
+		*length = reply_dump_vcpu(at, reply);
+		return 0;
+	}
+	if (++dump_reads == 100 && (fault("amnesic") || (fault("forgetful") && dumps_begun == 1))) {
+		dump_id = 0;
+		return -ENOENT;
+	}
+	if (at < FAKE_RAM || at - FAKE_RAM >= vm->info.memory || at % PAGE_SIZE)
+		return -EINVAL;
+	*length = reply_read(vm, at, reply);
+	return 0;
+}
+
 static void request(const struct ctl_header *header, const u8 *payload)
 {
 	struct ctl_header reply = { .type = header->type | CTL_REPLY, .tag = header->tag, .vm = header->vm };
@@ -406,6 +536,12 @@ static void request(const struct ctl_header *header, const u8 *payload)
 		send_frame(reply, bytes, length);
 		echo(vm, payload, taken);
 		return;
+	case CTL_DUMP_BEGIN:
+	case CTL_DUMP_VCPU:
+	case CTL_DUMP_READ:
+	case CTL_DUMP_END:
+		reply.status = dump_request(vm, header, payload, bytes, &length);
+		break;
 	case CTL_POWEROFF:
 		if (fault("stubborn"))
 			return;
