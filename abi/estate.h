@@ -103,6 +103,8 @@ struct machine_record {
 	u32 cboz_block;		       /* bytes that cbo.zero clears, 0 without Zicboz */
 	struct pack_evidence evidence; /* from the pack */
 	u32 satp_mode; /* widest translation that all harts have, as satp.MODE: 8, 9, 10 for Sv39, Sv48, Sv57 */
+	u32 root_windows; /* from the pack; bit n: virtio[n] is passed through to the root VM, and nobody else's */
+	u32 root_reserved;
 };
 
 #define MACHINE_ISA_SSTC   (1u << 0)

@@ -6,6 +6,7 @@
 #include "core/lib/lock.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
+#include "drivers/passthrough.h"
 #include "drivers/plic.h"
 #include "drivers/virtio_drivers.h"
 
@@ -93,7 +94,8 @@ static void collect(void)
 	for (unsigned i = 0; i < count; i++) {
 		unsigned at = device_count;
 
-		if (!m->virtio[i].base || m->virtio[i].size < WINDOW_MIN)
+		/* The root VM's devices are left alone in every life: they go on while an heir takes over. */
+		if (!m->virtio[i].base || m->virtio[i].size < WINDOW_MIN || (m->root_windows >> i & 1))
 			continue;
 		for (; at && devices[at - 1].base > m->virtio[i].base; at--)
 			devices[at] = devices[at - 1];
@@ -148,6 +150,7 @@ void drivers_init(void)
 	collect();
 	reset_all();
 	host_plic_init();
+	passthrough_open();
 	for (unsigned i = 0; i < device_count; i++) {
 		struct virtio_device *d = &devices[i];
 

@@ -6,8 +6,10 @@
  * in drivers_poll.
  */
 #include "drivers/plic.h"
+#include "core/devices/backend.h"
 #include "core/estate/estate.h"
 #include "core/lib/log.h"
+#include "core/root/root.h"
 #include "drivers/drivers.h"
 #include "drivers/io.h"
 
@@ -114,7 +116,19 @@ void host_plic_handle(unsigned hart)
 
 		if (!irq)
 			return;
+		/* The root VM's: it completes it when it is done with the device. */
+		if (root_interrupt(irq))
+			continue;
 		drivers_interrupt(irq);
 		io_write32(plic(PLIC_CLAIM(context)), irq);
 	}
+}
+
+void host_irq_complete(unsigned irq)
+{
+	u32 context;
+
+	/* Any hart may do it for the one that claimed: a completion counts for the source, not for the context. */
+	if (context_of(receiver, &context))
+		io_write32(plic(PLIC_CLAIM(context)), irq);
 }

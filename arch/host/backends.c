@@ -12,6 +12,17 @@ __attribute__((weak)) void entropy_read(void *to, size_t bytes)
 		((u8 *)to)[i] = (u8)i;
 }
 
+__attribute__((weak)) int host_window_reset(unsigned n)
+{
+	(void)n;
+	return 0;
+}
+
+__attribute__((weak)) void host_irq_complete(unsigned irq)
+{
+	(void)irq;
+}
+
 __attribute__((weak)) void drivers_poll(void)
 {
 }

@@ -18,6 +18,7 @@
 #include "core/lib/string.h"
 #include "core/memory/machine_fdt.h"
 #include "core/memory/pages.h"
+#include "core/root/root.h"
 #include "core/survive/adopt.h"
 #include "core/survive/crash.h"
 #include "core/survive/life.h"
@@ -55,8 +56,8 @@ static u64 ram_base_of(u64 slot, const struct machine_record *m)
 	stop_early("outlive: not loaded at the start of a slot (2 MiB behind the start of RAM)", false);
 }
 
-/* What the boot pack's header says of the host as a whole. */
-static void take_policies(struct machine_record *m)
+/* What the boot pack says of the host as a whole. The machine's device tree, `dtb`, is kept if there is a root VM. */
+static void take_policies(struct machine_record *m, struct machine_range dtb)
 {
 	struct pack pack;
 	char why[8];
@@ -73,6 +74,11 @@ static void take_policies(struct machine_record *m)
 	m->watchdog_ms = pack.header->watchdog_ms;
 	m->pack_flags = pack.header->flags;
 	m->evidence = pack.header->evidence;
+	for (u32 n = 0; n < pack.header->vm_count; n++) {
+		m->root_windows |= root_windows(&pack.vms[n]);
+		if (pack.vms[n].flags & VM_ROOT)
+			m->dtb = dtb;
+	}
 	if (pack.header->host_harts && pack.header->host_harts < m->hart_count)
 		m->hart_count = pack.header->host_harts;
 }
@@ -108,7 +114,7 @@ static void create_estate(const void *dtb, u64 slot)
 			   false);
 	m.has_warden = sbi_probe(WARDEN_EXT);
 	measure_vectors(&m);
-	take_policies(&m);
+	take_policies(&m, (struct machine_range){ (u64)(uintptr_t)dtb, boot.fdt_size });
 	if (estate_create(ram_base_of(slot, &m) + LAYOUT_ESTATE_OFFSET, &m))
 		stop_early("outlive: too little RAM for an estate", false);
 }

@@ -170,7 +170,7 @@ static void hart_start(struct call *c, struct vcpu *target)
 	struct vm *vm = c->v->vm;
 	struct vcpu_record *r = target->r;
 
-	if (c->a[1] - GUEST_RAM_BASE >= vm->config.memory) {
+	if (!backing_has(&vm->config, c->a[1])) {
 		c->error = SBI_ERR_INVALID_ADDRESS;
 		return;
 	}
@@ -366,7 +366,7 @@ static void system_suspend(struct call *c)
 			return;
 		}
 	}
-	if (c->a[1] - GUEST_RAM_BASE >= vm->config.memory) {
+	if (!backing_has(&vm->config, c->a[1])) {
 		c->error = SBI_ERR_INVALID_ADDRESS;
 		return;
 	}

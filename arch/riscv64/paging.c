@@ -107,6 +107,8 @@ void paging_build(void)
 		identity(m->virtio[n].base, m->virtio[n].size, PTE_WRITE);
 	if (m->pack.size)
 		identity(m->pack.base, m->pack.size, PTE_READ);
+	if (m->dtb.size)
+		identity(m->dtb.base, m->dtb.size, PTE_READ);
 	for (unsigned n = 0; n < m->hart_count; n++) {
 		u64 va = WINDOW_BASE + n * WINDOW_STRIDE;
 

@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/root/root.h"
 #include "core/survive/life.h"
 
 #define INSTRUCTION_WFI 0x10500073u
@@ -148,12 +149,22 @@ static inline bool is_table_walk(u64 htinst)
 	return htinst && (htinst == HTINST_WALK_READ || htinst == HTINST_WALK_WRITE);
 }
 
+/* Gives the root VM the page of a device that is passed through to it. False: there is none at `at`. */
+static bool map_passed(struct hart *hart, struct vcpu *v, gpa_t at)
+{
+	int error = root_map(v->vm, at);
+
+	if (error == -ENOMEM)
+		guest_give_up(hart, v, PARK_MEMORY, "no page for its tables");
+	return error != -EFAULT;
+}
+
 void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 {
 	u64 stval = csr_read(stval);
 	gpa_t at = GPA(csr_read(htval) << 2 | (stval & 3));
 
-	if (at.a - GUEST_RAM_BASE < v->vm->config.memory) {
+	if (backing_has(&v->vm->config, at.a)) {
 		switch (map_ram(v, at)) {
 		case 0:
 			return;
@@ -167,7 +178,7 @@ void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 	}
 	if (cause == CAUSE_FETCH_GUEST_PAGE || is_table_walk(csr_read(htinst)))
 		guest_inject(hart, v, access_fault_of(cause), stval);
-	else
+	else if (!vm_is_root(v->vm) || !map_passed(hart, v, at))
 		emulate_access(hart, v, at, stval, cause);
 }
 

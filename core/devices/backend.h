@@ -69,6 +69,17 @@ extern struct stream_backend *control_stream;
 /* Entropy: fills `to`. The machine's best source (drivers/entropy.c says which). */
 void entropy_read(void *to, size_t bytes);
 
+/* ---- Devices of the machine that are passed through to the root VM ---- */
+
+/*
+ * Resets the device in the machine's n-th virtio window, if there is one, and waits until it touches no memory. -EIO: it
+ * does not come out of its reset. A hart with a patient watchdog: 20 ms at most.
+ */
+int host_window_reset(unsigned n);
+
+/* Tells the machine's interrupt controller that a source it handed out (root_interrupt) is done with. Any hart. */
+void host_irq_complete(unsigned irq);
+
 /* Lets all host devices do their work (completions, receive). From the hart loop of any hart; no locks held. */
 void drivers_poll(void);
 

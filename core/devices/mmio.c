@@ -9,6 +9,7 @@
 #include "core/devices/uart.h"
 #include "core/devices/virtio.h"
 #include "core/lib/errno.h"
+#include "core/root/root.h"
 
 /* A part of the guest's bus: units of 2^shift bytes each, all of one kind. The most used comes first. */
 static const struct region {
@@ -26,6 +27,25 @@ _Static_assert(GUEST_UART_SIZE == 1ull << 8, "one UART is one unit");
 _Static_assert(GUEST_PLIC_SIZE == 1ull << 26, "one PLIC is one unit");
 _Static_assert(GUEST_VIRTIO_STRIDE == 1ull << 12, "one slot is one unit");
 
+/* What the root VM has for the same, at the machine's addresses (which root_check has found fit). */
+static const struct region root_plic = { GUEST_PLIC_BASE, GUEST_PLIC_SIZE, 26, &plic_root_device };
+
+/* The region of the root VM's `at`, which becomes the address that other VMs have for the same. */
+static const struct region *mmio_find_root(u64 *at)
+{
+	const struct machine_record *m = &estate.machine;
+
+	if (*at - m->uart.base < m->uart.size && *at - m->uart.base < GUEST_UART_SIZE) {
+		*at = *at - m->uart.base + GUEST_UART_BASE;
+		return &regions[0];
+	}
+	if (*at - m->plic.base < m->plic.size && *at - m->plic.base < GUEST_PLIC_SIZE) {
+		*at = *at - m->plic.base + GUEST_PLIC_BASE;
+		return &root_plic;
+	}
+	return NULL;
+}
+
 /* The region of `at`, or NULL. */
 static const struct region *mmio_find(u64 at)
 {
@@ -38,9 +58,9 @@ static const struct region *mmio_find(u64 at)
 int mmio_access(struct vcpu *v, struct txn *t, gpa_t at, unsigned bytes, bool write, u64 *value,
 		void (*finish)(struct vcpu *v, struct txn *t, u64 value, void *cookie), void *cookie)
 {
-	const struct region *r = mmio_find(at.a);
-	const struct mmio_device *device;
 	struct vm *vm = v->vm;
+	const struct region *r = vm_is_root(vm) ? mmio_find_root(&at.a) : mmio_find(at.a);
+	const struct mmio_device *device;
 	unsigned unit;
 	u64 offset;
 	bool changed;

@@ -10,7 +10,9 @@
  * Repeats after a crash: the PLIC has no effects outside the estate.
  */
 #include "core/devices/plic.h"
+#include "core/devices/backend.h"
 #include "core/lib/errno.h"
+#include "core/root/root.h"
 
 /* Memory map (chapter 4). */
 #define PLIC_PENDING	       0x1000u
@@ -103,7 +105,7 @@ static void plic_complete(struct vm *vm, struct txn *t, struct vcpu *v, u64 sour
 	struct plic_state *p = &vm->s->plic;
 	u64 claimed = estate_load(&p->claimed);
 	struct vcpu *claimer;
-	u64 bit;
+	u64 bit, line;
 
 	if (source >= PLIC_SOURCES)
 		return;
@@ -114,8 +116,20 @@ static void plic_complete(struct vm *vm, struct txn *t, struct vcpu *v, u64 sour
 	if (claimer)
 		plic_set(vm, t, &claimer->r->plic_claimed, estate_load(&claimer->r->plic_claimed) & ~bit);
 	plic_set(vm, t, &p->claimed, claimed & ~bit);
-	if (estate_load(&p->line) & bit)
+	line = estate_load(&p->line);
+	/* The machine's gateway says whether the device still asserts: see root_interrupt. */
+	if (vm_is_root(vm) && (root_sources() & bit)) {
+		line &= ~bit;
+		plic_set(vm, t, &p->line, line);
+	}
+	if (line & bit)
 		plic_set(vm, t, &p->pending, estate_load(&p->pending) | bit);
+}
+
+/* The vCPU of a context: context n is hart id n's, for the root VM the machine's own numbering holds. */
+static struct vcpu *plic_vcpu(const struct vm *vm, u64 context)
+{
+	return vm_is_root(vm) ? root_context(vm, context) : idmap_find(&vm->ids, context);
 }
 
 /* 32 bits of a word of one bit a source. */
@@ -134,14 +148,14 @@ static int plic_read(struct vm *vm, unsigned unit, struct txn *t, u64 offset, un
 		return -EFAULT;
 	*value = 0;
 	if (offset >= PLIC_CONTEXT) {
-		v = idmap_find(&vm->ids, (offset - PLIC_CONTEXT) / PLIC_CONTEXT_STRIDE);
+		v = plic_vcpu(vm, (offset - PLIC_CONTEXT) / PLIC_CONTEXT_STRIDE);
 		offset %= PLIC_CONTEXT_STRIDE;
 		if (v && offset == PLIC_CONTEXT_CLAIM)
 			*value = plic_claim(vm, t, v);
 		else if (v && offset == PLIC_CONTEXT_THRESHOLD)
 			*value = estate_load(&v->r->plic_threshold);
 	} else if (offset >= PLIC_ENABLE) {
-		v = idmap_find(&vm->ids, (offset - PLIC_ENABLE) / PLIC_ENABLE_STRIDE);
+		v = plic_vcpu(vm, (offset - PLIC_ENABLE) / PLIC_ENABLE_STRIDE);
 		if (v)
 			*value = plic_half(estate_load(&v->r->plic_enable), offset % PLIC_ENABLE_STRIDE / 4);
 	} else if (offset >= PLIC_PENDING) {
@@ -172,14 +186,14 @@ static int plic_write(struct vm *vm, unsigned unit, struct txn *t, u64 offset, u
 		return -EFAULT;
 	value = (u32)value;
 	if (offset >= PLIC_CONTEXT) {
-		v = idmap_find(&vm->ids, (offset - PLIC_CONTEXT) / PLIC_CONTEXT_STRIDE);
+		v = plic_vcpu(vm, (offset - PLIC_CONTEXT) / PLIC_CONTEXT_STRIDE);
 		offset %= PLIC_CONTEXT_STRIDE;
 		if (v && offset == PLIC_CONTEXT_CLAIM)
 			plic_complete(vm, t, v, value);
 		else if (v && offset == PLIC_CONTEXT_THRESHOLD)
 			plic_set(vm, t, &v->r->plic_threshold, value & PLIC_PRIORITY_MASK);
 	} else if (offset >= PLIC_ENABLE) {
-		v = idmap_find(&vm->ids, (offset - PLIC_ENABLE) / PLIC_ENABLE_STRIDE);
+		v = plic_vcpu(vm, (offset - PLIC_ENABLE) / PLIC_ENABLE_STRIDE);
 		if (v)
 			plic_enable_write(vm, t, v, offset % PLIC_ENABLE_STRIDE / 4, value);
 	} else if (offset < PLIC_PENDING && offset / 4 < PLIC_SOURCES && offset) {
@@ -190,6 +204,23 @@ static int plic_write(struct vm *vm, unsigned unit, struct txn *t, u64 offset, u
 }
 
 const struct mmio_device plic_device = { .read = plic_read, .write = plic_write };
+
+/* A completion that took the line down goes on to the machine's PLIC. */
+static void plic_root_after(struct vm *vm, unsigned unit, struct txn *t, u64 offset, u64 value)
+{
+	(void)unit;
+	(void)t;
+	value = (u32)value;
+	if (offset < PLIC_CONTEXT || offset % PLIC_CONTEXT_STRIDE != PLIC_CONTEXT_CLAIM ||
+	    value >= PLIC_SOURCES)
+		return;
+	if ((root_sources() & ~estate_load(&vm->s->plic.line)) >> value & 1)
+		host_irq_complete((unsigned)value);
+}
+
+const struct mmio_device plic_root_device = { .read = plic_read,
+					      .write = plic_write,
+					      .after = plic_root_after };
 
 void plic_stage_line(struct vm *vm, struct txn *t, unsigned source, bool level)
 {

@@ -1,6 +1,6 @@
 /*
  * The guest's PLIC (RISC-V Platform-Level Interrupt Controller 1.0): 64 sources, one context (supervisor) a vCPU; context
- * n belongs to hart id n. Its words are struct plic_state of the VM and plic_* of each vCPU's record, under vm->dev_lock.
+ * n belongs to hart id n, but for the root VM (core/root/root.h). Its words are struct plic_state of the VM and plic_* of each vCPU's record, under vm->dev_lock.
  */
 #ifndef CORE_DEVICES_PLIC_H
 #define CORE_DEVICES_PLIC_H
@@ -8,6 +8,9 @@
 #include "core/devices/mmio.h"
 
 extern const struct mmio_device plic_device;
+
+/* The same for the root VM: contexts are the machine's, and sources of devices that are passed through are the machine's, too. */
+extern const struct mmio_device plic_root_device;
 
 /* Stages a change of an input line (level-triggered). dev_lock held. */
 void plic_stage_line(struct vm *vm, struct txn *t, unsigned source, bool level);

@@ -435,6 +435,9 @@ int virtio_create(struct vm *vm, unsigned slot)
 	struct vdev *d;
 	int error;
 
+	/* The machine's own device, not one of ours: see core/root/root.h. */
+	if (number == VM_DEV_PASS)
+		return 0;
 	if (number >= ARRAY_SIZE(kinds))
 		return -ENODEV;
 	kind = kinds[number];

@@ -94,7 +94,8 @@ static bool machine_valid(const struct machine_record *m)
 			return false;
 	}
 	return ram_valid(m) && m->timebase && m->hart_count >= 1 && m->hart_count <= MAX_HARTS &&
-	       m->virtio_count <= MACHINE_MAX_VIRTIO && m->pack.base + m->pack.size >= m->pack.base;
+	       m->virtio_count <= MACHINE_MAX_VIRTIO && m->pack.base + m->pack.size >= m->pack.base &&
+	       m->dtb.base + m->dtb.size >= m->dtb.base;
 }
 
 /* True if one range of RAM holds what abi/layout.h puts before an estate at `base`, and the estate. */

@@ -30,6 +30,12 @@ int backing_lookup(const struct vm *vm, gpa_t at, hpa_t *host, u64 *run)
 #define CLAIM_COUNT 256
 static struct lock claim[CLAIM_COUNT];
 
+/* Number of the block of `at`, inside RAM. They count from the 1 GiB that RAM begins in, so that each has whole words. */
+static u64 block_number(const struct vm *vm, u64 at)
+{
+	return (at - ALIGN_DOWN(backing_base(&vm->config), GIB(1))) / BLOCK_SIZE;
+}
+
 static bool block_touched(const struct vm *vm, u64 block)
 {
 	/* Acquire: who sees the bit sees the zeros. */
@@ -38,7 +44,7 @@ static bool block_touched(const struct vm *vm, u64 block)
 
 int backing_touch(struct vm *vm, gpa_t at)
 {
-	u64 block = (at.a - GUEST_RAM_BASE) / BLOCK_SIZE, run;
+	u64 block = block_number(vm, at.a), run;
 	struct lock *mine = &claim[(block + vm->index * 37) % CLAIM_COUNT];
 	hpa_t host;
 	int error = backing_lookup(vm, at, &host, &run);
@@ -60,7 +66,7 @@ int backing_touch(struct vm *vm, gpa_t at)
 bool backing_giant(const struct vm *vm, gpa_t at, hpa_t *host)
 {
 	const gpa_t start = GPA(ALIGN_DOWN(at.a, GIB(1)));
-	const u64 *touched = &vm->s->touched[(start.a - GUEST_RAM_BASE) / BLOCK_SIZE / 64];
+	const u64 *touched = &vm->s->touched[block_number(vm, start.a) / 64];
 	u64 run;
 
 	_Static_assert(GUEST_RAM_BASE % GIB(1) == 0 && GIB(1) / BLOCK_SIZE % 64 == 0,
@@ -76,7 +82,9 @@ bool backing_giant(const struct vm *vm, gpa_t at, hpa_t *host)
 
 void backing_reset(struct vm *vm)
 {
-	for (u64 word = 0; word * 64 * BLOCK_SIZE < vm->config.memory; word++)
+	u64 bytes = backing_base(&vm->config) % GIB(1) + vm->config.memory;
+
+	for (u64 word = 0; word * 64 * BLOCK_SIZE < bytes; word++)
 		estate_store(&vm->s->touched[word], 0);
 }
 
@@ -159,7 +167,7 @@ int guest_dma(struct vm *vm, gpa_t at, u64 bytes, hpa_t *host, u64 *run)
 	u64 ready;
 	int error = backing_lookup(vm, at, host, run);
 
-	if (!error && !range_inside(at.a, bytes, GUEST_RAM_BASE, vm->config.memory))
+	if (!error && !range_inside(at.a, bytes, backing_base(&vm->config), vm->config.memory))
 		error = -EFAULT;
 	if (!error)
 		error = backing_touch(vm, at);
@@ -169,7 +177,7 @@ int guest_dma(struct vm *vm, gpa_t at, u64 bytes, hpa_t *host, u64 *run)
 		*run = bytes;
 	/* Zeroing is bounded to the first block: behind it the run goes on as far as blocks have been touched. */
 	ready = BLOCK_SIZE - at.a % BLOCK_SIZE;
-	while (ready < *run && block_touched(vm, (at.a + ready - GUEST_RAM_BASE) / BLOCK_SIZE))
+	while (ready < *run && block_touched(vm, block_number(vm, at.a + ready)))
 		ready += BLOCK_SIZE;
 	if (*run > ready)
 		*run = ready;

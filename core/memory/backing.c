@@ -21,8 +21,12 @@ static struct machine_range whole_blocks(const struct machine_range *r)
 	return (struct machine_range){ .base = from, .size = end - from };
 }
 
-/* What no VM gets, whole blocks: n = 0: warden, slots and estate; 1: the boot pack; then what the machine keeps. */
-#define RESERVED_COUNT (2 + MACHINE_MAX_RESERVED)
+/*
+ * What no VM gets, whole blocks: n = 0: warden, slots and estate; 1: the boot pack; 2: the machine's device tree, if it
+ * is kept; then what the machine keeps.
+ */
+#define RESERVED_FIXED 3
+#define RESERVED_COUNT (RESERVED_FIXED + MACHINE_MAX_RESERVED)
 
 static struct machine_range blocks_around(u64 from, u64 size)
 {
@@ -41,9 +45,11 @@ static struct machine_range reserved(unsigned n)
 		return blocks_around(estate.base - LAYOUT_ESTATE_OFFSET, LAYOUT_ESTATE_OFFSET + estate.size);
 	if (n == 1)
 		return blocks_around(m->pack.base, m->pack.size);
-	if (n - 2 >= m->reserved_count)
+	if (n == 2)
+		return blocks_around(m->dtb.base, m->dtb.size);
+	if (n - RESERVED_FIXED >= m->reserved_count)
 		return (struct machine_range){ 0 };
-	return blocks_around(m->reserved[n - 2].base, m->reserved[n - 2].size);
+	return blocks_around(m->reserved[n - RESERVED_FIXED].base, m->reserved[n - RESERVED_FIXED].size);
 }
 
 /*
@@ -169,10 +175,18 @@ static u64 one_piece(u64 memory)
 
 static void add_extent(struct vm_config *config, u64 *placed, struct machine_range r)
 {
+	u64 gpa = config->flags & VM_ROOT ? r.base : GUEST_RAM_BASE + *placed;
+
 	config->extents[config->extent_count++] =
-		(struct vm_extent){ .gpa = GUEST_RAM_BASE + *placed, .hpa = r.base, .size = r.size };
+		(struct vm_extent){ .gpa = gpa, .hpa = r.base, .size = r.size };
 	*placed += r.size;
 	note_taken(r, NULL);
+}
+
+/* True if there is a bit in `touched` for each of the VM's blocks: they count from the 1 GiB that RAM begins in. */
+static bool touched_fit(u64 base, const struct vm_config *config)
+{
+	return !(config->flags & VM_ROOT) || config->memory <= VM_MEMORY_MAX - base % GIB(1);
 }
 
 int backing_assign(struct vm_config *config, u64 *have)
@@ -189,10 +203,13 @@ int backing_assign(struct vm_config *config, u64 *have)
 		note_taken(reserved(n), NULL);
 	each_extent(note_taken, NULL);
 
-	at = one_piece(config->memory);
+	at = config->flags & VM_ROOT ? first_fit(config->memory, BLOCK_SIZE) : one_piece(config->memory);
+	if (at && !touched_fit(at, config))
+		at = 0;
 	if (at)
 		add_extent(config, &placed, (struct machine_range){ .base = at, .size = config->memory });
-	while (placed < config->memory && config->extent_count < VM_MAX_EXTENTS) {
+	while (!(config->flags & VM_ROOT) && placed < config->memory &&
+	       config->extent_count < VM_MAX_EXTENTS) {
 		struct machine_range hole = largest_hole(config->memory - placed);
 
 		if (!hole.size)
@@ -261,12 +278,13 @@ u64 backing_free_bytes(void)
 }
 
 /* One extent, where the ones before it end, in RAM and clear of what is reserved. */
-static bool extent_valid(const struct vm_extent *e, u64 placed, u64 memory)
+static bool extent_valid(const struct vm_config *config, const struct vm_extent *e, u64 placed)
 {
+	u64 gpa = config->flags & VM_ROOT ? e->hpa : GUEST_RAM_BASE + placed;
 	bool in_ram = false;
 
-	if (!e->size || (e->gpa | e->hpa | e->size) % BLOCK_SIZE || e->gpa != GUEST_RAM_BASE + placed ||
-	    e->size > memory - placed)
+	if (!e->size || (e->gpa | e->hpa | e->size) % BLOCK_SIZE || e->gpa != gpa ||
+	    e->size > config->memory - placed || !touched_fit(gpa, config))
 		return false;
 	for (u32 i = 0; i < estate.machine.ram_count; i++)
 		in_ram |=
@@ -281,12 +299,12 @@ bool backing_valid(const struct vm_config *config)
 	u64 placed = 0;
 
 	if (config->memory % BLOCK_SIZE || config->memory > VM_MEMORY_MAX || !config->extent_count ||
-	    config->extent_count > VM_MAX_EXTENTS)
+	    config->extent_count > (config->flags & VM_ROOT ? 1 : VM_MAX_EXTENTS))
 		return false;
 	for (u32 i = 0; i < config->extent_count; i++) {
 		const struct vm_extent *e = &config->extents[i];
 
-		if (!extent_valid(e, placed, config->memory))
+		if (!extent_valid(config, e, placed))
 			return false;
 		for (u32 k = 0; k < i; k++) {
 			if (ranges_overlap(e->hpa, e->size, config->extents[k].hpa, config->extents[k].size))

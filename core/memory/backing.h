@@ -12,8 +12,19 @@
 
 struct vm;
 
-/* Where RAM starts in every guest. */
+/* Where RAM starts in every guest but the root VM, whose RAM, one piece, has its host's addresses. */
 #define GUEST_RAM_BASE 0x80000000ull
+
+static inline u64 backing_base(const struct vm_config *config)
+{
+	return config->flags & VM_ROOT ? config->extents[0].gpa : GUEST_RAM_BASE;
+}
+
+/* True if the VM has RAM at `at`. */
+static inline bool backing_has(const struct vm_config *config, u64 at)
+{
+	return at - backing_base(config) < config->memory;
+}
 
 /*
  * Finds free host RAM for `config->memory` bytes and fills in its extents, as few and as aligned as it can.

@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/root/root.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
 #include "core/vm/vm.h"
@@ -32,7 +33,7 @@ static bool config_valid(const struct vm_config *c)
 	if (strnlen(c->name, sizeof(c->name)) == sizeof(c->name) ||
 	    strnlen(c->cmdline, sizeof(c->cmdline)) == sizeof(c->cmdline))
 		return false;
-	return c->vcpus >= 1 && c->vcpus <= MAX_VCPU_ID && backing_valid(c);
+	return c->vcpus >= 1 && c->vcpus <= MAX_VCPU_ID && !(c->flags & ~VM_ROOT) && backing_valid(c);
 }
 
 static void refuse(unsigned index, const char *why)
@@ -81,7 +82,7 @@ static bool devices_valid(const struct vm *vm)
 		if (vm->dev[slot] && !virtio_valid(vm, slot))
 			return false;
 	}
-	return plic_valid(vm) && uart_valid(vm);
+	return plic_valid(vm) && uart_valid(vm) && (!vm_is_root(vm) || root_valid(vm));
 }
 
 static void adopt_vm(unsigned index)
@@ -208,6 +209,8 @@ void adopt_resume(void)
 		if (!vm)
 			continue;
 		lock_take(&vm->dev_lock);
+		if (vm_is_root(vm))
+			root_resume(vm);
 		plic_update(vm);
 		lock_release(&vm->dev_lock);
 		uart_resume(vm);

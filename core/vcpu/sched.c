@@ -27,8 +27,13 @@ static u64 affinity(const struct vcpu *v)
 	u64 harts = __atomic_load_n(&online, __ATOMIC_RELAXED);
 	u64 mask = v->r->affinity & harts;
 
-	/* A mask that names none of the harts that came up binds to nothing. */
-	return mask ? mask : harts;
+	/*
+	 * A mask that names none of the harts that came up binds to nothing. But a vCPU of the root VM is its hart, and waits
+	 * for it.
+	 */
+	if (!mask)
+		mask = v->vm->config.flags & VM_ROOT ? v->r->affinity : harts;
+	return mask;
 }
 
 static bool vm_runs(const struct vcpu *v)

@@ -3,8 +3,10 @@
 #include "core/devices/backend.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
+#include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/root/root.h"
 #include "core/vm/guest_fdt.h"
 #include "core/vm/load_plan.h"
 
@@ -59,6 +61,7 @@ static int copy_in(struct vm *vm, u64 to, const u8 *from, u64 bytes)
 /* The device tree is made in place, in a block that has nothing else in it. */
 static int put_dtb(struct vm *vm, const struct load_plan *plan, u64 initrd_size)
 {
+	char why[120] = "";
 	struct guest_isa isa = guest_isa_of(&estate.machine);
 	struct guest_boot boot = { .initrd = GPA(plan->initrd), .initrd_size = initrd_size };
 	u64 used;
@@ -69,8 +72,13 @@ static int put_dtb(struct vm *vm, const struct load_plan *plan, u64 initrd_size)
 	error = block_open(vm, plan->dtb, &block);
 	if (error)
 		return error;
-	error = guest_fdt_build(vm, &isa, &boot, block, BLOCK_SIZE, &used);
+	if (vm_is_root(vm))
+		error = root_fdt_build(vm, &boot, block, BLOCK_SIZE, why, sizeof(why));
+	else
+		error = guest_fdt_build(vm, &isa, &boot, block, BLOCK_SIZE, &used);
 	arch_window_block_close();
+	if (why[0])
+		log_line("%s: device tree: %s", vm->config.name, why);
 	return error;
 }
 
@@ -89,8 +97,10 @@ static int carry_out(struct vm *vm, const struct load_request *q, const struct l
 
 int load_vm(struct vm *vm, const struct pack *pack, struct load_result *result)
 {
-	struct load_request q = { .ram_size = vm->config.memory,
-				  .dtb_size = guest_fdt_bound(vm->config.vcpus) };
+	struct load_request q = { .ram_base = backing_base(&vm->config),
+				  .ram_size = vm->config.memory,
+				  .dtb_size = vm_is_root(vm) ? root_fdt_bound()
+							     : guest_fdt_bound(vm->config.vcpus) };
 	const void *initrd = NULL;
 	struct load_plan plan;
 	int error;

@@ -4,7 +4,6 @@
  */
 #include "core/lib/errno.h"
 #include "core/lib/string.h"
-#include "core/memory/backing.h"
 #include "core/vm/load_plan.h"
 
 struct linux_header {
@@ -53,7 +52,7 @@ int load_image_plan(const struct load_request *q, struct load_plan *plan)
 	if (h.text_offset % PAGE_SIZE || h.text_offset >= q->ram_size)
 		return load_plan_fail(plan, -EINVAL, "Linux kernel has a text offset of %llx",
 				      (unsigned long long)h.text_offset);
-	all.to = GUEST_RAM_BASE + h.text_offset;
+	all.to = q->ram_base + h.text_offset;
 	/* An Image of before 4.17 says 0: then only what is in the file is known. */
 	all.memory = h.image_size > all.file ? h.image_size : all.file;
 	plan->entry = all.to;

@@ -3,7 +3,6 @@
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
 #include "core/lib/string.h"
-#include "core/memory/backing.h"
 
 /* Where a kernel goes that does not say: firmware of real boards has the first 2 MiB. */
 #define FLAT_OFFSET MIB(2)
@@ -33,12 +32,12 @@ int load_plan_add(const struct load_request *q, struct load_plan *plan, const st
 	if (!range_inside(part->offset, part->file, 0, q->kernel_size))
 		return load_plan_fail(plan, -EINVAL, "%s kernel is truncated: %llu bytes", plan->kind,
 				      (unsigned long long)q->kernel_size);
-	if (!range_inside(part->to, memory, GUEST_RAM_BASE, q->ram_size))
+	if (!range_inside(part->to, memory, q->ram_base, q->ram_size))
 		return load_plan_fail(
 			plan, -ENOMEM,
 			"%s kernel wants %llu KiB at %llx: outside of the VM's %llu MiB at %llx", plan->kind,
 			(unsigned long long)(memory >> 10), (unsigned long long)part->to,
-			(unsigned long long)(q->ram_size >> 20), GUEST_RAM_BASE);
+			(unsigned long long)(q->ram_size >> 20), (unsigned long long)q->ram_base);
 	for (unsigned i = 0; i < plan->parts; i++)
 		if (ranges_overlap(part->to, memory, plan->part[i].to, plan->part[i].memory))
 			return load_plan_fail(plan, -EINVAL, "%s kernel: segments overlap at %llx",
@@ -59,7 +58,7 @@ static int flat_plan(const struct load_request *q, struct load_plan *plan)
 {
 	const struct load_part all = { .file = q->kernel_size,
 				       .memory = q->kernel_size,
-				       .to = GUEST_RAM_BASE + FLAT_OFFSET };
+				       .to = q->ram_base + FLAT_OFFSET };
 	const char *foreign = load_image_foreign(q);
 
 	if (foreign)
@@ -73,7 +72,7 @@ static int flat_plan(const struct load_request *q, struct load_plan *plan)
 static bool place_below(const struct load_request *q, struct load_plan *plan, u64 limit)
 {
 	u64 kernel_end = ALIGN_UP(plan->kernel_end, PAGE_SIZE);
-	u64 dtb = GUEST_RAM_BASE + limit - BLOCK_SIZE;
+	u64 dtb = q->ram_base + limit - BLOCK_SIZE;
 
 	if (limit < BLOCK_SIZE || kernel_end > dtb || q->initrd_size > dtb - kernel_end)
 		return false;
@@ -107,6 +106,6 @@ int load_plan_make(const struct load_request *q, struct load_plan *plan)
 	return load_plan_fail(
 		plan, -ENOMEM,
 		"too little RAM: kernel up to %llu KiB, initrd %llu KiB and a device tree in %llu KiB",
-		(unsigned long long)((plan->kernel_end - GUEST_RAM_BASE + 1023) >> 10),
+		(unsigned long long)((plan->kernel_end - q->ram_base + 1023) >> 10),
 		(unsigned long long)((q->initrd_size + 1023) >> 10), (unsigned long long)(q->ram_size >> 10));
 }

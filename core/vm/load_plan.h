@@ -23,7 +23,8 @@ struct load_request {
 	u64 kernel_size;
 	u64 initrd_size;
 	u64 dtb_size; /* room for the device tree, at most BLOCK_SIZE */
-	u64 ram_size; /* RAM is [GUEST_RAM_BASE, GUEST_RAM_BASE + ram_size), a multiple of BLOCK_SIZE */
+	u64 ram_base; /* a multiple of BLOCK_SIZE, as ... */
+	u64 ram_size; /* ... is the size */
 };
 
 struct load_plan {

@@ -135,7 +135,7 @@ static int check_item(const struct pack_header *h, const struct pack_item *item,
 /* Flags that a device of a kind may have. */
 static const u32 device_flags[] = {
 	[VM_DEV_NONE] = 0, [VM_DEV_CONSOLE] = 0, [VM_DEV_BLK] = VM_DEV_READONLY, [VM_DEV_NET] = VM_DEV_UPLINK,
-	[VM_DEV_RNG] = 0,
+	[VM_DEV_RNG] = 0,  [VM_DEV_PASS] = 0,
 };
 
 static int check_device(const struct pack_header *h, const struct vm_config *vm, unsigned slot,
@@ -153,6 +153,9 @@ static int check_device(const struct pack_header *h, const struct vm_config *vm,
 		return BAD(c, "VM %s, device %u: reserved bytes are not zero", vm->name, slot);
 	if (d->kind == VM_DEV_NET && (d->mac[0] & 1))
 		return BAD(c, "VM %s, device %u: a group address is no address of a card", vm->name, slot);
+	if (d->kind == VM_DEV_PASS && (!(vm->flags & VM_ROOT) || d->host_unit >= MACHINE_MAX_VIRTIO))
+		return BAD(c, "VM %s, device %u: window %u cannot be passed through%s", vm->name, slot,
+			   d->host_unit, vm->flags & VM_ROOT ? "" : " to a VM that is not the root VM");
 	if (!is_text(d->serial, sizeof(d->serial)))
 		return BAD(c, "VM %s, device %u: bad serial", vm->name, slot);
 	return 0;
@@ -172,6 +175,30 @@ static int check_vm_size(const struct pack_header *h, const struct vm_config *vm
 	return 0;
 }
 
+/* The root VM's vCPUs are the machine's harts, and its devices the machine's, each once. */
+static int check_root(const struct vm_config *vm, struct complaint *c)
+{
+	u32 windows = 0;
+
+	if (vm->affinity)
+		return BAD(c, "VM %s: the root VM's vCPUs are bound to their harts, it has no affinity",
+			   vm->name);
+	for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++) {
+		const struct vm_device_config *d = &vm->devices[slot];
+
+		if (d->kind == VM_DEV_NONE)
+			continue;
+		if (d->kind != VM_DEV_PASS)
+			return BAD(c, "VM %s, device %u: the root VM has devices of the machine only",
+				   vm->name, slot);
+		if (windows >> d->host_unit & 1)
+			return BAD(c, "VM %s, device %u: window %u is passed through twice", vm->name, slot,
+				   d->host_unit);
+		windows |= 1u << d->host_unit;
+	}
+	return 0;
+}
+
 static int check_vm(const struct pack_header *h, const struct vm_config *vm, u32 n, struct complaint *c)
 {
 	int error;
@@ -183,7 +210,7 @@ static int check_vm(const struct pack_header *h, const struct vm_config *vm, u32
 	error = check_vm_size(h, vm, c);
 	if (error)
 		return error;
-	if (vm->flags || vm->reserved)
+	if ((vm->flags & ~VM_ROOT) || vm->reserved)
 		return BAD(c, "VM %s: flags %x are not supported", vm->name, vm->flags);
 	if (vm->autostart > 1)
 		return BAD(c, "VM %s: autostart is %u", vm->name, vm->autostart);
@@ -197,18 +224,22 @@ static int check_vm(const struct pack_header *h, const struct vm_config *vm, u32
 		if (error)
 			return error;
 	}
-	return 0;
+	return vm->flags & VM_ROOT ? check_root(vm, c) : 0;
 }
 
 /* All that the tables say; the header's bounds are good. */
 static int check_tables(const struct pack *p, struct complaint *c)
 {
 	int error = check_settings(p->header, c);
+	u32 roots = 0;
 
 	for (u32 i = 0; !error && i < p->header->item_count; i++)
 		error = check_item(p->header, &p->items[i], i, c);
 	for (u32 i = 0; !error && i < p->header->vm_count; i++) {
 		error = check_vm(p->header, &p->vms[i], i, c);
+		roots += p->vms[i].flags & VM_ROOT;
+		if (!error && roots > 1)
+			error = BAD(c, "VM %s: a host has one root VM", p->vms[i].name);
 		for (u32 k = 0; !error && k < i; k++)
 			if (!strcmp(p->vms[i].name, p->vms[k].name))
 				error = BAD(c, "two VMs are named %s", p->vms[i].name);

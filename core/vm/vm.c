@@ -13,6 +13,7 @@
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
 #include "core/memory/pages.h"
+#include "core/root/root.h"
 #include "core/vcpu/sched.h"
 #include "core/vm/load.h"
 #include "core/vm/pack.h"
@@ -77,7 +78,8 @@ int vm_create(unsigned index, const struct vm_config *config, u64 first_vcpu)
 	vm->vcpu = object_alloc(config->vcpus * sizeof(struct vcpu));
 	if (!vm->vcpu)
 		return -ENOMEM;
-	error = gstage_create(&vm->gstage, gstage_format_for(GUEST_RAM_BASE + config->memory), index + 1);
+	error = gstage_create(&vm->gstage, gstage_format_for(backing_base(config) + config->memory),
+			      index + 1);
 	for (u32 n = 0; !error && n < config->vcpus; n++)
 		error = create_vcpu(vm, n, first_vcpu + n);
 	for (unsigned slot = 0; !error && slot < VM_MAX_DEVICES; slot++)
@@ -99,10 +101,19 @@ static int create_records(unsigned index, struct vm_config *config, u64 first_vc
 			 config->vcpus, estate.vcpu_count - first_vcpu);
 		return -ENOMEM;
 	}
+	if (config->flags & VM_ROOT) {
+		char why[120];
+
+		error = root_check(config, why, sizeof(why));
+		if (error) {
+			log_line("%s: this machine can have no root VM: %s", config->name, why);
+			return error;
+		}
+	}
 	error = backing_assign(config, &have);
 	if (error) {
-		log_line("%s: %lu MiB of memory wanted, %lu MiB left", config->name, config->memory >> 20,
-			 have >> 20);
+		log_line("%s: %lu MiB of memory wanted, %lu MiB left%s", config->name, config->memory >> 20,
+			 have >> 20, config->flags & VM_ROOT ? " (the root VM needs one piece)" : "");
 		return error;
 	}
 	for (u32 n = 0; n < config->vcpus; n++) {
@@ -110,6 +121,8 @@ static int create_records(unsigned index, struct vm_config *config, u64 first_vc
 
 		*r = (struct vcpu_record){ .magic = VCPU_MAGIC, .vm = index, .id = n, .state = VCPU_STOPPED };
 		r->affinity = config->affinity ? config->affinity : ~0ull;
+		if (config->flags & VM_ROOT)
+			root_bind(r, n);
 		r->identity_crc = identity_crc(r);
 	}
 	estate_store(&s->first_vcpu, first_vcpu);
@@ -118,29 +131,39 @@ static int create_records(unsigned index, struct vm_config *config, u64 first_vc
 	return 0;
 }
 
+/* Makes the pack's n-th VM, with vCPU records from *first_vcpu on, which moves behind them. */
+static void create_from_pack(unsigned n, u64 *first_vcpu)
+{
+	struct vm_config config = pack.vms[n];
+	struct vm_state *s = &estate_vm(n)->state;
+	int error = create_records(n, &config, *first_vcpu);
+
+	if (error)
+		return;
+	for (u32 i = 0; i < config.vcpus; i++)
+		arch_vcpu_reset(&(struct vcpu){ .r = estate_vcpu(*first_vcpu + i) }, 0, 0);
+	error = vm_create(n, &config, *first_vcpu);
+	*first_vcpu += config.vcpus;
+	if (error) {
+		log_line("%s: cannot be made: error %d%s", config.name, -error,
+			 error == -ENODEV ? " (a device that this machine lacks)" : "");
+		estate_store(&s->run_state, VM_UNUSED);
+	}
+}
+
 void vm_create_all(void)
 {
 	u64 first_vcpu = 0;
 
 	if (!pack.header)
 		return;
-	for (unsigned n = 0; n < pack.header->vm_count; n++) {
-		struct vm_config config = pack.vms[n];
-		struct vm_state *s = &estate_vm(n)->state;
-		int error = create_records(n, &config, first_vcpu);
-
-		if (error)
-			continue;
-		for (u32 i = 0; i < config.vcpus; i++)
-			arch_vcpu_reset(&(struct vcpu){ .r = estate_vcpu(first_vcpu + i) }, 0, 0);
-		error = vm_create(n, &config, first_vcpu);
-		first_vcpu += config.vcpus;
-		if (error) {
-			log_line("%s: cannot be made: error %d%s", config.name, -error,
-				 error == -ENODEV ? " (a device that this machine lacks)" : "");
-			estate_store(&s->run_state, VM_UNUSED);
-		}
-	}
+	/* The root VM first: it needs its RAM in one piece, the others take what is left. */
+	for (unsigned n = 0; n < pack.header->vm_count; n++)
+		if (pack.vms[n].flags & VM_ROOT)
+			create_from_pack(n, &first_vcpu);
+	for (unsigned n = 0; n < pack.header->vm_count; n++)
+		if (!(pack.vms[n].flags & VM_ROOT))
+			create_from_pack(n, &first_vcpu);
 }
 
 void vm_autostart(void)
@@ -235,7 +258,7 @@ static int wait_for_devices(const struct vm *vm)
 static int start_locked(struct vm *vm)
 {
 	struct load_result result = { 0 };
-	struct vcpu *first = idmap_find(&vm->ids, 0);
+	struct vcpu *first = vm_is_root(vm) ? &vm->vcpu[0] : idmap_find(&vm->ids, 0);
 	int error;
 
 	set_state(vm, VM_STARTING, VM_REASON_NONE);
@@ -244,8 +267,10 @@ static int start_locked(struct vm *vm)
 	for (u32 n = 0; n < vm->config.vcpus; n++)
 		reset_vcpu(&vm->vcpu[n]);
 	error = wait_for_devices(vm);
+	if (!error && vm_is_root(vm))
+		error = root_reset_devices(vm);
 	if (!error)
-		error = gstage_zap(&vm->gstage, GPA(0), GUEST_RAM_BASE + vm->config.memory);
+		error = gstage_zap(&vm->gstage, GPA(0), backing_base(&vm->config) + vm->config.memory);
 	if (!error) {
 		backing_reset(vm);
 		error = load_vm(vm, &pack, &result);
@@ -307,6 +332,8 @@ static void stop_locked(struct vm *vm, enum vm_stop_reason reason)
 	set_state(vm, is_error(reason) ? VM_CRASHED : VM_STOPPED, reason);
 	end_vcpus(vm);
 	reset_devices(vm);
+	if (vm_is_root(vm))
+		root_reset_devices(vm);
 	log_line("%s: stopped: %s", vm->config.name, reason_text(reason));
 }
 

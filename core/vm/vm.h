@@ -26,6 +26,12 @@ struct vm {
 	u64 end_wanted; /* enum vm_stop_reason + 1 of a guest that asked for its end, 0: none */
 };
 
+/* The root VM has the machine's own addresses and devices: see core/root/root.h. */
+static inline bool vm_is_root(const struct vm *vm)
+{
+	return vm->config.flags & VM_ROOT;
+}
+
 /* All VMs of the host by index; NULL where there is none. Set while a life starts, constant afterwards. */
 extern struct vm *vms[MAX_VMS];
 
