@@ -317,6 +317,47 @@ static void check_networks(const struct host_spec *host, size_t vm, enum host_ch
 	}
 }
 
+/* What the root VM cannot have: it has the machine's devices, and its harts. */
+static void check_root(const struct host_spec *host, size_t i, struct diagnostics *d)
+{
+	const struct vm_spec *vm = host_vm(host, i);
+	const struct field_number *harts = &host->machine.harts;
+	const struct {
+		const char *key;
+		bool is_wrong;
+		unsigned line;
+		const char *why;
+	} rules[] = {
+		{ "affinity", vm->affinity.given, vm->affinity.line,
+		  "the root VM's vCPUs are the machine's harts, each on its own" },
+		{ "confidential", vm->confidential.value != 0, vm->confidential.line,
+		  "the root VM cannot be" },
+		{ "networks", vm->networks.count != 0, vm->networks.line,
+		  "not supported for the root VM: it has devices of the machine only" },
+		{ "console", vm->console.value == CONSOLE_VIRTIO, vm->console.line,
+		  "the root VM's console is the UART" },
+		{ "vcpus", vm->vcpus.line && harts->given && vm->vcpus.value != harts->value, vm->vcpus.line,
+		  "the root VM has as many as the machine has harts (machine.harts)" },
+		{ "vcpus", vm->vcpus.line && vm->vcpus.value > MAX_HARTS, vm->vcpus.line,
+		  "the root VM has as many as the machine has harts, which are 64 at most" },
+	};
+	char field[HOST_FIELD_MAX];
+
+	for (size_t n = 0; n < ARRAY_SIZE(rules); n++)
+		if (rules[n].is_wrong) {
+			host_field(field, sizeof(field), "vms[%zu].%s", i, rules[n].key);
+			diagnostics_add(d, rules[n].line, field, "%s", rules[n].why);
+		}
+	for (size_t k = 0; k < i; k++)
+		if (host_vm(host, k)->root.value) {
+			host_field(field, sizeof(field), "vms[%zu].root", i);
+			diagnostics_add(d, vm->root.line, field,
+					"a host has one root VM, and vms[%zu] (line %u) is it", k,
+					host_vm(host, k)->root.line);
+			break;
+		}
+}
+
 static void check_vm(const struct host_spec *host, size_t i, enum host_check_scope scope,
 		     struct diagnostics *d)
 {
@@ -335,6 +376,8 @@ static void check_vm(const struct host_spec *host, size_t i, enum host_check_sco
 				vm->affinity.value ? "a hart that the machine does not have (machine.harts)"
 						   : "no hart");
 	}
+	if (vm->root.value)
+		check_root(host, i, d);
 	check_boot_files(vm, i, d);
 	check_networks(host, i, scope, d);
 	for (size_t k = 0; scope == HOST_CHECK_RUN && k < vm->disks.count; k++)

@@ -160,6 +160,41 @@ static void plan_devices(struct host_plan *plan, size_t index, struct vm_config 
 	}
 }
 
+/* The root VM's devices are the machine's. What it cannot have has been reported by host_check. */
+static void plan_passes(struct host_plan *plan, size_t index, struct vm_config *config, struct diagnostics *d)
+{
+	const struct vm_spec *vm = host_vm(plan->spec, index);
+	size_t count = vm->disks.count + (vm->rng.value != 0);
+	char field[HOST_FIELD_MAX];
+
+	if (count > PLAN_MACHINE_SLOTS - 1) {
+		host_field(field, sizeof(field), "vms[%zu]", index);
+		diagnostics_add(d, vm->line, field, "has %zu devices of the machine (disks, rng), at most %d",
+				count, PLAN_MACHINE_SLOTS - 1);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct plan_pass *pass;
+
+		if (plan->pass_count == PLAN_MACHINE_SLOTS)
+			return;
+		pass = &plan->passes[plan->pass_count];
+		pass->window = PLAN_MACHINE_SLOTS - 1 - plan->pass_count++;
+		config->devices[i].kind = VM_DEV_PASS;
+		config->devices[i].host_unit = pass->window;
+		if (i == vm->disks.count) {
+			/* And one for the hypervisor, which seeds the root's kernel. */
+			plan->has_rng = true;
+			break;
+		}
+		pass->disk = vm_disk(vm, i);
+		if (pass->disk->serial.value)
+			snprintf(pass->serial, sizeof(pass->serial), "%s", pass->disk->serial.value);
+		else
+			snprintf(pass->serial, sizeof(pass->serial), "disk%u", (unsigned)i);
+	}
+}
+
 static void plan_vm(struct host_plan *plan, size_t index, struct diagnostics *d)
 {
 	const struct vm_spec *vm = host_vm(plan->spec, index);
@@ -181,7 +216,12 @@ static void plan_vm(struct host_plan *plan, size_t index, struct diagnostics *d)
 	config->on_reboot = (u32)vm->on_reboot.value;
 	config->on_crash = (u32)vm->on_crash.value;
 	config->affinity = vm->affinity.value;
-	plan_devices(plan, index, config, d);
+	if (vm->root.value) {
+		config->flags = VM_ROOT;
+		plan_passes(plan, index, config, d);
+	} else {
+		plan_devices(plan, index, config, d);
+	}
 }
 
 static u64 pack_size(const struct host_plan *plan)
@@ -193,6 +233,19 @@ static u64 pack_size(const struct host_plan *plan)
 	return size;
 }
 
+/* True if there is one piece of RAM for the root VM: before the pack, between it and the device tree, or behind that. */
+static bool root_fits(const struct host_plan *plan, u64 pack_at, u64 tree_at, u64 memory)
+{
+	u64 pack_end = ALIGN_UP(pack_at + plan->pack_size, BLOCK_SIZE);
+	u64 need = 0;
+
+	for (u32 i = 0; i < plan->vm_count; i++)
+		if (plan->vms[i].flags & VM_ROOT)
+			need = plan->vms[i].memory;
+	return LAYOUT_MIN_RAM / 2 + need <= ALIGN_DOWN(pack_at, BLOCK_SIZE) || pack_end + need <= tree_at ||
+	       tree_at + 2 * BLOCK_SIZE + need <= memory;
+}
+
 /*
  * True if QEMU's loader and the guests find room in `memory` bytes: the pack lies at half of RAM, at most 128 MiB, behind
  * the kernel's address (riscv_load_initrd), the device tree in the last 16 MiB below 3 GiB (virt).
@@ -202,7 +255,7 @@ static bool is_enough(const struct host_plan *plan, u64 guests, u64 memory)
 	u64 pack_at = LAYOUT_WARDEN_SIZE + (memory / 2 < MIB(128) ? memory / 2 : MIB(128));
 	u64 tree_at = ALIGN_DOWN((memory < GIB(1) ? memory : GIB(1)) - MIB(1), MIB(16));
 
-	return pack_at + plan->pack_size <= tree_at &&
+	return pack_at + plan->pack_size <= tree_at && root_fits(plan, pack_at, tree_at, memory) &&
 	       LAYOUT_MIN_RAM + ALIGN_UP(plan->pack_size, BLOCK_SIZE) + guests <= memory;
 }
 
@@ -237,6 +290,21 @@ static void plan_memory(struct host_plan *plan, struct diagnostics *d)
 			units_format_size(for_pack, sizeof(for_pack), plan->pack_size));
 }
 
+/* The root VM has the machine's harts: a number of its own decides how many those are, where nothing else does. */
+static void plan_root_harts(struct host_plan *plan, u64 *vcpus)
+{
+	for (u32 i = 0; i < plan->vm_count; i++) {
+		const struct field_number *own = &host_vm(plan->spec, i)->vcpus;
+
+		if (!(plan->vms[i].flags & VM_ROOT))
+			continue;
+		if (own->line && !plan->spec->machine.harts.given)
+			plan->harts = own->value < MAX_HARTS ? (u32)own->value : MAX_HARTS;
+		*vcpus = *vcpus - plan->vms[i].vcpus + plan->harts;
+		plan->vms[i].vcpus = plan->harts;
+	}
+}
+
 static void plan_harts(struct host_plan *plan, struct diagnostics *d)
 {
 	const struct field_number *given = &plan->spec->machine.harts;
@@ -246,6 +314,7 @@ static void plan_harts(struct host_plan *plan, struct diagnostics *d)
 	for (u32 i = 0; i < plan->vm_count; i++)
 		vcpus += plan->vms[i].vcpus;
 	plan->harts = given->given ? (u32)given->value : vcpus < 1 ? 1 : vcpus > 4 ? 4 : (u32)vcpus;
+	plan_root_harts(plan, &vcpus);
 	if (room < VCPUS_ALWAYS)
 		room = VCPUS_ALWAYS;
 	if (room > VCPUS_MOST)
@@ -292,13 +361,14 @@ void host_plan_make(const struct host_spec *spec, struct host_plan *plan, struct
 	plan_evidence(plan);
 	plan_memory(plan, d);
 	plan_harts(plan, d);
-	slots = 1 + plan->disk_count + plan->has_uplink + plan->has_rng;
+	slots = 1 + plan->disk_count + plan->pass_count + plan->has_uplink + plan->has_rng;
 	if (slots > PLAN_MACHINE_SLOTS)
 		diagnostics_add(
 			d, spec->vms.line, "vms",
 			"need %u devices of the machine (%u disks%s%s), which has room for %d beside the control "
 			"channel",
-			slots - 1, plan->disk_count, plan->has_uplink ? ", the uplink" : "",
+			slots - 1, plan->disk_count + plan->pass_count,
+			plan->has_uplink ? ", the uplink" : "",
 			plan->has_rng ? ", an entropy source for rng" : "", PLAN_MACHINE_SLOTS - 1);
 }
 

@@ -23,6 +23,16 @@ struct plan_disk {
 	bool is_readonly;
 };
 
+/* A device of the machine that is passed through to the root VM. */
+struct plan_pass {
+	u32 window;		      /* virtio window of the machine, by ascending address */
+	const struct disk_spec *disk; /* the spec's; NULL: an entropy source */
+	char serial[20];
+};
+
+/* virtio-mmio devices of the machine: QEMU's virt has so many. One is the control channel's. */
+#define PLAN_MACHINE_SLOTS 8
+
 struct host_plan {
 	const struct host_spec *spec;
 	u32 harts;
@@ -35,12 +45,12 @@ struct host_plan {
 	struct plan_disk disks[MAX_VMS * VM_MAX_DEVICES + 2]; /* the VMs', then those for evidence */
 	u32 disk_count;
 	struct pack_evidence evidence;
+	/* The root VM's, in windows from the last one down: there a guest finds them first. */
+	struct plan_pass passes[PLAN_MACHINE_SLOTS];
+	u32 pass_count;
 	bool has_uplink;
 	bool has_rng; /* some VM has an entropy device: the machine needs one to feed it */
 };
-
-/* virtio-mmio devices of the machine: QEMU's virt has so many. One is the control channel's. */
-#define PLAN_MACHINE_SLOTS 8
 
 /*
  * Works it out; adds to `d` what does not fit (RAM, devices, vCPUs). The plan points into the spec. In every case

@@ -69,6 +69,7 @@ struct vm_spec {
 	struct field_number on_reboot;
 	struct field_number on_crash;
 	struct field_number confidential;
+	struct field_number root;
 };
 
 /* Without a file: none. */

@@ -3,7 +3,8 @@
  *
  * The virt machine has eight virtio-mmio slots. Each device is put into one by name, in ascending order: without that
  * QEMU fills them from the highest address downwards. Slot 0 has the control channel, then come the disks in the order
- * of their unit numbers, then the uplink, then an entropy source if a VM has an entropy device.
+ * of their unit numbers, then the uplink, then an entropy source if a VM has an entropy device. The last slots, from slot 7
+ * down, have the devices that are passed through to the root VM.
  */
 #include "cli/host_check.h"
 #include "cli/memory.h"
@@ -166,6 +167,31 @@ static void add_uplink(struct arguments *a, const struct host_plan *plan, const 
 	free(ports);
 }
 
+/* Devices that are passed through to the root VM, each in the window that its configuration names. */
+static void add_passes(struct arguments *a, const struct host_plan *plan)
+{
+	for (u32 i = 0; i < plan->pass_count; i++) {
+		const struct plan_pass *pass = &plan->passes[i];
+		char *path;
+
+		if (!pass->disk) {
+			add(a, "-device");
+			add(a, "virtio-rng-device,bus=virtio-mmio-bus.%u", pass->window);
+			continue;
+		}
+		if (!pass->disk->file.value)
+			continue;
+		path = escape(pass->disk->file.value);
+		add(a, "-drive");
+		add(a, "file=%s,format=raw,if=none,id=root%u,cache=writeback,file.locking=auto%s", path, i,
+		    pass->disk->readonly.value ? ",readonly=on" : "");
+		add(a, "-device");
+		add(a, "virtio-blk-device,drive=root%u,serial=%s,bus=virtio-mmio-bus.%u", i, pass->serial,
+		    pass->window);
+		free(path);
+	}
+}
+
 static void add_entropy(struct arguments *a, const struct host_plan *plan)
 {
 	if (!plan->has_rng)
@@ -184,6 +210,7 @@ char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *o
 	add_disks(&a, plan);
 	add_uplink(&a, plan, dir);
 	add_entropy(&a, plan);
+	add_passes(&a, plan);
 	return a.list;
 }
 

@@ -92,6 +92,9 @@ static const struct schema_key vm_keys[] = {
 	  .doc = "What follows when the guest reports a failure, or is stopped for an error." },
 	{ "confidential", SCHEMA_BOOL, false, IN(vm_spec, confidential), .fallback = "false",
 	  .doc = "Keep the guest's memory from the hypervisor. Not supported yet." },
+	{ "root", SCHEMA_BOOL, false, IN(vm_spec, root), .fallback = "false",
+	  .doc = "The VM gets the machine: its RAM has the machine's addresses, its vCPUs are the machine's harts (as many as "
+		 "there are), and its disks and entropy device are the machine's own. At most one VM; see docs/root-vm.md." },
 };
 
 static const struct schema vm_schema = { "A virtual machine", sizeof(struct vm_spec), vm_keys,

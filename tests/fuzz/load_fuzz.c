@@ -63,7 +63,7 @@ static void mend(u8 *kernel, size_t size, u8 how)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct load_request q = { .dtb_size = KIB(64) };
+	struct load_request q = { .dtb_size = KIB(64), .ram_base = GUEST_RAM_BASE };
 	struct load_plan plan;
 	u8 *kernel;
 

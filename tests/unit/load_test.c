@@ -25,6 +25,7 @@ static int make(u64 kernel_size, u64 initrd_size, u64 ram_size)
 		.kernel_size = kernel_size,
 		.initrd_size = initrd_size,
 		.dtb_size = KIB(64),
+		.ram_base = GUEST_RAM_BASE,
 		.ram_size = ram_size,
 	};
 
@@ -259,9 +260,11 @@ static void kernels_of_others_are_named(void **state)
 
 static void a_device_tree_has_a_block_at_most(void **state)
 {
-	const struct load_request q = {
-		.kernel = kernel, .kernel_size = 1, .dtb_size = BLOCK_SIZE + 1, .ram_size = MIB(64)
-	};
+	const struct load_request q = { .kernel = kernel,
+					.kernel_size = 1,
+					.dtb_size = BLOCK_SIZE + 1,
+					.ram_base = GUEST_RAM_BASE,
+					.ram_size = MIB(64) };
 
 	(void)state;
 	REFUSED(-E2BIG, load_plan_make(&q, &plan), "device tree");
