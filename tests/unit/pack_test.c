@@ -120,6 +120,24 @@ static void fill(void *at, size_t bytes)
 		assert_null(pack.header);                                                \
 	} while (0)
 
+/* Makes it the root VM, with two windows of the machine. */
+static struct vm_config *make_root(struct vm_config *vm)
+{
+	vm->flags = VM_ROOT;
+	memset(vm->devices, 0, sizeof(vm->devices));
+	vm->devices[0] = (struct vm_device_config){ .kind = VM_DEV_PASS, .host_unit = 7 };
+	vm->devices[1] = (struct vm_device_config){ .kind = VM_DEV_PASS, .host_unit = 6 };
+	return vm;
+}
+
+static void a_pack_may_have_one_root_vm(void **state)
+{
+	(void)state;
+	make_root(&image->vm[1]);
+	seal();
+	assert_int_equal(open_image(), 0);
+}
+
 static void each_wrong_field_is_named(void **state)
 {
 	struct pack_header *h;
@@ -173,7 +191,14 @@ static void each_wrong_field_is_named(void **state)
 	WRONG(V->on_crash = 2, "unknown action");
 	WRONG(V->extent_count = 1, "extents");
 	WRONG(V->extents[3].size = 1, "extents");
-	WRONG(V->devices[7].kind = 5, "device 7: unknown kind 5");
+	WRONG(V->devices[7].kind = 7, "device 7: unknown kind 7");
+	WRONG(V->flags = 2, "flags 2 are not supported");
+	WRONG(V->devices[7].kind = VM_DEV_PASS, "to a VM that is not the root VM");
+	WRONG(V->flags = VM_ROOT, "devices of the machine only");
+	WRONG(make_root(V)->affinity = 1, "it has no affinity");
+	WRONG(make_root(V)->devices[1].host_unit = 32, "window 32 cannot be passed through");
+	WRONG(make_root(V)->devices[1].host_unit = 7, "window 7 is passed through twice");
+	WRONG((make_root(&image->vm[0]), make_root(V)), "a host has one root VM");
 	WRONG(V->devices[0].flags = VM_DEV_UPLINK, "device 0: unknown flags");
 	WRONG(V->devices[1].mac[0] = 1, "device 1: a group address");
 	WRONG(V->devices[2].reserved[1] = 1, "device 2: reserved");
@@ -230,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_good_pack_opens),
+		TEST(a_pack_may_have_one_root_vm),
 		TEST(each_wrong_field_is_named),
 		TEST(counts_that_are_too_large_are_refused_before_use),
 		TEST(no_flipped_bit_of_the_tables_is_taken),
