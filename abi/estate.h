@@ -370,13 +370,23 @@ enum vm_stop_reason {
 #define VM_TOUCHED_WORDS 1024 /* 128 GiB */
 #define VM_MEMORY_MAX	 (VM_TOUCHED_WORDS * 64 * BLOCK_SIZE)
 
+/* How far the root VM is on its way to the bare machine: bits. See core/root/takeover.h. */
+enum root_step {
+	ROOT_INHERITS = 1u << 0, /* the hypervisor crashed, and its policy gives the machine to the root VM */
+	ROOT_STRUCK = 1u << 1,	 /* its boot vCPU has got the exception that makes its kernel panic */
+	ROOT_PREPARED = 1u << 2,
+	ROOT_SUSPENDED = 1u << 3, /* root_alone is the only vCPU of the host that runs */
+};
+
 struct vm_state {
 	u64 run_state;	  /* enum vm_run_state */
 	u64 reason;	  /* enum vm_stop_reason, of the last stop */
 	u64 boots;	  /* times started */
 	u64 first_vcpu;	  /* index of its first vCPU record; they are consecutive */
 	u64 guest_offset; /* htimedelta */
-	u64 reserved[3];
+	u64 root_steps;	  /* root VM: enum root_step, or-ed */
+	u64 root_alone;	  /* root VM: 1 + record index of a vCPU */
+	u64 reserved;
 	struct plic_state plic;
 	struct uart_state uart;
 	struct vdev_state dev[VM_MAX_DEVICES];

@@ -22,11 +22,15 @@
 /*
  * Root VM only; SBI_ERR_DENIED for every other, which is counted and logged. No arguments.
  *
- * PREPARE: a crash of the root is under way; its value is the id of the boot hart, so that a crash on another one can be
- * carried on there. It may be repeated, from any vCPU. The value of the others is 0. SUSPEND: every other vCPU, of this VM and of all others, is taken off its
- * hart; the caller's goes on. DEVIRTUALISE: returns behind the request in HS-mode on the bare machine, with the guest's
- * supervisor registers; accepted from the vCPU of the boot hart only (else SBI_ERR_DENIED), after the two others (else
- * SBI_ERR_INVALID_STATE). A request that fails has changed nothing.
+ * PREPARE: a crash of the root is under way. Its value is the id of the boot hart, so that a crash on another one can be
+ * carried on there. It may be repeated, from any vCPU.
+ * SUSPEND: every other vCPU, of this VM and of all others, is taken off its hart; the caller's goes on. Value 0.
+ * SBI_ERR_FAILED: not after PREPARE.
+ * DEVIRTUALISE: returns behind the request in HS-mode on the bare machine, with the guest's supervisor registers; a0 and
+ * a1 are 0. SBI_ERR_DENIED, with the hart's id: not from the vCPU of the boot hart. SBI_ERR_FAILED: not after this vCPU's
+ * SUSPEND, or it cannot be done; the host's log says why.
+ *
+ * A request that fails has changed nothing.
  */
 #define GUEST_ROOT_PREPARE	2
 #define GUEST_ROOT_SUSPEND	3

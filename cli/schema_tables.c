@@ -11,12 +11,13 @@
 #define IN(structure, member) .offset = offsetof(struct structure, member)
 
 /* In the order of the enumerations whose values they stand for. */
-static const char *const crash_policies[] = { "recover", "reset", "halt", NULL };
+static const char *const crash_policies[] = { "recover", "reset", "halt", "devirtualise", NULL };
 static const char *const vm_actions[] = { "stop", "restart", NULL };
 static const char *const consoles[] = { "uart", "virtio", NULL };
 static const char *const formats[] = { "auto", "flat", NULL };
 
-_Static_assert(CRASH_RECOVER == 0 && CRASH_RESET == 1 && CRASH_HALT == 2, "order of crash_policies");
+_Static_assert(CRASH_RECOVER == 0 && CRASH_RESET == 1 && CRASH_HALT == 2 && CRASH_DEVIRTUALISE == 3,
+	       "order of crash_policies");
 _Static_assert(VM_ACTION_STOP == 0 && VM_ACTION_RESTART == 1, "order of vm_actions");
 _Static_assert(CONSOLE_UART == 0 && CONSOLE_VIRTIO == 1, "order of consoles");
 _Static_assert(KERNEL_AUTO == 0 && KERNEL_FLAT == 1, "order of formats");
@@ -138,8 +139,9 @@ static const struct schema_key machine_keys[] = {
 	  .doc = "The harts have the vector extension." },
 	{ "on_crash", SCHEMA_CHOICE, false, IN(machine_spec, on_crash), .choices = crash_policies,
 	  .fallback = "recover",
-	  .doc = "What a crash of the hypervisor leads to: recover starts an heir and the guests go on, reset restarts the "
-		 "machine, halt stops it. If one fails the next is taken." },
+	  .doc = "What a crash of the hypervisor leads to: recover starts an heir and the guests go on, devirtualise gives the "
+		 "machine to the root VM, whose crash kernel dumps it, reset restarts the machine, halt stops it. If one "
+		 "fails the next is taken, in this order." },
 	{ "crash_limit", SCHEMA_NUMBER, false, IN(machine_spec, crash_limit), .max = WARDEN_CRASH_LIMIT_MAX,
 	  .fallback = "5",
 	  .doc = "Crashes within crash_window that are recovered; one more follows the next policy." },

@@ -25,6 +25,12 @@ struct virtio_device;
  */
 void drivers_init(void);
 
+/*
+ * The host is done with its devices, and another system gets them: they are reset, and the PLIC is as after power-on. On the
+ * only hart that runs; takes up to 100 ms for each device that does not come out of its reset.
+ */
+void drivers_quiesce(void);
+
 /* Device `d` has work for drivers_poll. Any hart, any lock. */
 void drivers_mark(struct virtio_device *d);
 

@@ -62,6 +62,33 @@ static void complete_all(u32 context)
 		io_write32(plic(PLIC_ENABLE(context, source)), 0);
 }
 
+/* Closes every source for every context of ours. */
+static void close_all(u32 threshold)
+{
+	u32 context;
+
+	for (unsigned source = 1; source <= sources(); source++)
+		io_write32(plic(PLIC_PRIORITY(source)), 0);
+	for (unsigned hart = 0; hart < MAX_HARTS; hart++) {
+		if (!context_of(hart, &context))
+			continue;
+		io_write32(plic(PLIC_THRESHOLD(context)), threshold);
+		for (unsigned source = 0; source <= sources(); source += 32)
+			io_write32(plic(PLIC_ENABLE(context, source)), 0);
+	}
+}
+
+void host_plic_release(void)
+{
+	u32 context;
+
+	if (!estate.machine.plic.base)
+		return;
+	close_all(0);
+	if (context_of(receiver, &context))
+		complete_all(context);
+}
+
 void host_plic_init(void)
 {
 	u32 context;
@@ -72,16 +99,7 @@ void host_plic_init(void)
 			 receiver);
 		return;
 	}
-	for (unsigned source = 1; source <= sources(); source++)
-		io_write32(plic(PLIC_PRIORITY(source)), 0);
-	for (unsigned hart = 0; hart < MAX_HARTS; hart++) {
-		if (!context_of(hart, &context))
-			continue;
-		io_write32(plic(PLIC_THRESHOLD(context)), PLIC_THRESHOLD_NONE);
-		for (unsigned source = 0; source <= sources(); source += 32)
-			io_write32(plic(PLIC_ENABLE(context, source)), 0);
-	}
-	context_of(receiver, &context);
+	close_all(PLIC_THRESHOLD_NONE);
 	complete_all(context);
 	io_write32(plic(PLIC_THRESHOLD(context)), 0);
 }

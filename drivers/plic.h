@@ -10,6 +10,9 @@
  */
 void host_plic_init(void);
 
+/* Everything closed and completed, and the thresholds 0: for whoever gets the machine next. */
+void host_plic_release(void);
+
 /* Opens a source for the hart that called host_plic_init. Only while a life starts. */
 void host_plic_enable(unsigned irq);
 

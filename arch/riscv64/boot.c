@@ -19,6 +19,7 @@
 #include "core/memory/machine_fdt.h"
 #include "core/memory/pages.h"
 #include "core/root/root.h"
+#include "core/root/takeover.h"
 #include "core/survive/adopt.h"
 #include "core/survive/crash.h"
 #include "core/survive/life.h"
@@ -176,14 +177,20 @@ static void name_the_build(void)
 static void report_for_duty(void)
 {
 	const struct machine_record *m = &estate.machine;
-	bool recover = m->crash_policy == CRASH_RECOVER;
+	enum crash_policy policy = takeover_policy();
+	u64 limit = 0;
 	struct sbi_result r;
 
 	if (!m->has_warden)
 		return;
-	/* Any other policy is "recover" with no crash allowed; what follows recovery is a reset. */
-	r = warden_call(WARDEN_READY, (u64)(uintptr_t)secondary_entry, recover ? m->crash_limit : 0,
-			m->crash_window, recover ? CRASH_RESET : m->crash_policy);
+	/*
+	 * To the warden each policy is "recover", with no crash allowed where there is to be no heir; what follows is a reset or
+	 * a halt. An heir is also needed to hand over to the root VM (takeover_adopt), if recovering is not to go on.
+	 */
+	if (policy == CRASH_RECOVER || policy == CRASH_DEVIRTUALISE)
+		limit = m->crash_limit + (takeover_missing() ? 0 : 1);
+	r = warden_call(WARDEN_READY, (u64)(uintptr_t)secondary_entry, limit, m->crash_window,
+			policy == CRASH_HALT ? CRASH_HALT : CRASH_RESET);
 	if (r.error)
 		panic("the warden does not take our report for duty: SBI error %ld", r.error);
 	r = warden_call(WARDEN_WATCHDOG, m->watchdog_ms, 0, 0, 0);
@@ -222,6 +229,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 		vm_create_all();
 	report_for_duty();
 	if (heir) {
+		takeover_adopt();
 		/* Each vCPU is handed over once: here, or when the hart that it was in comes. */
 		adopt_resume();
 		adopt_vcpu_arrived(arrived);

@@ -3,9 +3,10 @@
  * the pc are committed with them. What reaches beyond the caller's own record (software interrupts, fences) happens before
  * the commit and may happen twice: both are idempotent for the guest.
  */
+#include "abi/guest.h"
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/firmware.h"
-#include "arch/riscv64/guest.h"
+#include "arch/riscv64/guest_call.h"
 #include "arch/riscv64/vcpu_load.h"
 #include "core/devices/console.h"
 #include "core/lib/string.h"
@@ -17,30 +18,7 @@
 #define SBI_IMPL_ID	 0x4f4c56ul
 #define SBI_IMPL_VERSION 1
 
-/* The call: arguments in (the registers as the guest left them), result out. */
-struct call {
-	struct hart *hart;
-	struct vcpu *v;
-	struct txn *t;
-	u64 function;
-	const u64 *a; /* a0 .. a5 */
-	s64 error;
-	u64 value;
-	bool no_return; /* the handler has committed, or the call does not return, or it happens again */
-};
-
 static const struct guest_extension *find_extension(u64 id);
-
-/* Commits what is staged in `t` together with the result of the call and the pc behind it. */
-static inline void commit_result(const struct call *c, struct txn *t)
-{
-	struct vcpu_record *r = c->v->r;
-
-	txn_set(t, &r->x[10], (u64)c->error);
-	txn_set(t, &r->x[11], c->value);
-	txn_set(t, &r->pc, r->pc + 4);
-	txn_commit(t);
-}
 
 /* ---- BASE ---- */
 
@@ -190,7 +168,7 @@ static void hart_start(struct call *c, struct vcpu *target)
 		txn_set(c->t, &r->sstatus, SSTATUS_SPP | 2ull << 32);
 		txn_set(c->t, &r->hstatus, HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP);
 		txn_set(c->t, &r->state, VCPU_RUNNABLE);
-		commit_result(c, c->t);
+		guest_call_commit(c, c->t);
 		c->no_return = true;
 	}
 	lock_release(&vm->dev_lock);
@@ -266,7 +244,7 @@ static void hart_suspend(struct call *c)
 	if (type == SUSPEND_RETENTIVE && c->a[0] == type) {
 		if (!has_pending())
 			stage_waiting(c);
-		commit_result(c, c->t);
+		guest_call_commit(c, c->t);
 		c->hart->kicked = KICK_LOOP;
 		c->no_return = true;
 	} else if (type == SUSPEND_NON_RETENTIVE && c->a[0] == type) {
@@ -345,7 +323,7 @@ static void debug_console(struct call *c)
 	lock_take(&vm->dev_lock);
 	bytes = console_stage(vm, c->t, text, bytes);
 	c->value = c->function == 0 ? bytes : 0;
-	commit_result(c, c->t);
+	guest_call_commit(c, c->t);
 	lock_release(&vm->dev_lock);
 	c->no_return = true;
 }
@@ -385,6 +363,7 @@ const struct guest_extension guest_extensions[] = {
 	{SBI_EXT_SRST,	 1, srst},
 	{SBI_EXT_DBCN,	 3, debug_console},
 	{SBI_EXT_SUSP,	 1, system_suspend},
+	{GUEST_EXT,	 5, guest_ext},
 	// clang-format on
 };
 const unsigned guest_extension_count = ARRAY_SIZE(guest_extensions);
@@ -424,5 +403,5 @@ void guest_sbi(struct hart *hart, struct vcpu *v)
 		return;
 	/* Handlers that staged something have committed it: a fresh transaction, which the compiler keeps in registers. */
 	txn_begin(&result, &hart->record->redo);
-	commit_result(&c, &result);
+	guest_call_commit(&c, &result);
 }

@@ -3,6 +3,7 @@
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/firmware.h"
 #include "arch/riscv64/found.h"
+#include "arch/riscv64/native.h"
 #include "arch/riscv64/paging.h"
 #include "arch/riscv64/vcpu_load.h"
 #include "core/arch.h"
@@ -243,6 +244,8 @@ void hart_loop(void)
 		csr_clear(sip, IRQ_SSI);
 		arch_beat();
 		gstage_quiescent(hart->index);
+		if (__builtin_expect(hart->leave, 0))
+			native_leave(hart);
 		do_work(hart);
 		v = hart->current;
 		if (v && !sched_keep(hart->index, v)) {
@@ -272,6 +275,8 @@ void hart_loop(void)
 		deliver(v);
 		if (v->expected)
 			life_vcpu_back(v);
+		if (__builtin_expect(v->strike, 0))
+			native_strike(hart, v);
 		hart_resume_guest(hart);
 	}
 }

@@ -32,6 +32,7 @@ struct hart {
 	/* Shared with other harts: who wants this hart's attention sets kicked (KICK_...), then looks at where. */
 	volatile u32 kicked;
 	volatile u32 where; /* enum hart_where */
+	u32 leave;	    /* it is wanted back in the firmware: see native.h */
 	/* Private to the hart. */
 	u64 id; /* the hart id that firmware and device tree use */
 	struct hart_record *record;

@@ -227,5 +227,5 @@ void adopt_resume(void)
 		}
 		end_if_parked(vm);
 	}
-	vm_look_for_starting();
+	vm_look_for_requests();
 }

@@ -16,6 +16,9 @@ static u64 idle;      /* bit n: found nothing to run */
 static u64 contended; /* bit n: knows that others wait (its slices are timed, wfi leaves the guest) */
 static u64 waiting;   /* bit n: somebody in the queue may run on hart n; read without the lock */
 static u32 waiting_count[MAX_HARTS]; /* ... and so many of them */
+/* Not NULL: nobody else runs. */
+static const struct vm *only_vm;
+static const struct vcpu *only_vcpu;
 
 void sched_init(u64 timebase)
 {
@@ -38,7 +41,18 @@ static u64 affinity(const struct vcpu *v)
 
 static bool vm_runs(const struct vcpu *v)
 {
-	return estate_load(&v->vm->s->run_state) == VM_RUNNING;
+	const struct vm *vm = __atomic_load_n(&only_vm, __ATOMIC_RELAXED);
+	const struct vcpu *one = __atomic_load_n(&only_vcpu, __ATOMIC_RELAXED);
+
+	return estate_load(&v->vm->s->run_state) == VM_RUNNING && (!vm || v->vm == vm) && (!one || v == one);
+}
+
+void sched_only(const struct vm *vm, const struct vcpu *v)
+{
+	lock_take(&lock);
+	__atomic_store_n(&only_vm, vm, __ATOMIC_RELAXED);
+	__atomic_store_n(&only_vcpu, v, __ATOMIC_RELAXED);
+	lock_release(&lock);
 }
 
 static bool pending(const struct vcpu *v)

@@ -47,6 +47,12 @@ bool sched_contended(unsigned hart);
  */
 void sched_remove(struct vcpu *v);
 
+/*
+ * From now on only `vm` runs, and of it only `v`: nobody else is taken or kept. NULL: all of them. Whoever has a hart has it
+ * until sched_remove; nobody is woken.
+ */
+void sched_only(const struct vm *vm, const struct vcpu *v);
+
 /* Wakes sleepers that are due; returns when the next one is, ~0: none. */
 u64 sched_timers(u64 now);
 

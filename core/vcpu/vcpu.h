@@ -25,6 +25,7 @@ struct vcpu {
 	u32 away;	    /* an heir: its registers are still in a hart that has not come yet */
 	u32 expected;	    /* an heir: it ran when the life before ended, and has not run yet in this one */
 	u32 fetch_failures; /* exits in a row whose instruction could not be fetched, ... */
+	u32 strike; /* it is to get an exception that its kernel cannot bear, before it runs again (takeover.h) */
 	u64 fetch_failed_exit; /* ... the last of them: value of r->exits */
 	u64 loaded_at;	       /* ticks: when it was loaded into its hart; 0: in none */
 	u64 slice_end;	       /* ticks */

@@ -106,7 +106,7 @@ static int check_settings(const struct pack_header *h, struct complaint *c)
 {
 	if (h->crc != pack_crc(h))
 		return BAD(c, "checksum %08x, computed %08x", h->crc, pack_crc(h));
-	if (h->crash_policy > CRASH_HALT)
+	if (h->crash_policy > CRASH_DEVIRTUALISE)
 		return BAD(c, "unknown crash policy %u", h->crash_policy);
 	if (h->flags & ~PACK_FLAG_EXIT_WHEN_IDLE)
 		return BAD(c, "unknown flags %x", h->flags);

@@ -14,6 +14,7 @@
 #include "core/memory/backing.h"
 #include "core/memory/pages.h"
 #include "core/root/root.h"
+#include "core/root/takeover.h"
 #include "core/vcpu/sched.h"
 #include "core/vm/load.h"
 #include "core/vm/pack.h"
@@ -263,6 +264,7 @@ static int start_locked(struct vm *vm)
 
 	set_state(vm, VM_STARTING, VM_REASON_NONE);
 	end_vcpus(vm);
+	takeover_ends(vm);
 	reset_devices(vm);
 	for (u32 n = 0; n < vm->config.vcpus; n++)
 		reset_vcpu(&vm->vcpu[n]);
@@ -331,6 +333,7 @@ static void stop_locked(struct vm *vm, enum vm_stop_reason reason)
 {
 	set_state(vm, is_error(reason) ? VM_CRASHED : VM_STOPPED, reason);
 	end_vcpus(vm);
+	takeover_ends(vm);
 	reset_devices(vm);
 	if (vm_is_root(vm))
 		root_reset_devices(vm);
@@ -412,7 +415,7 @@ enum vm_stop_reason vm_reason_of_park(u64 reason)
 	}
 }
 
-void vm_look_for_starting(void)
+void vm_look_for_requests(void)
 {
 	__atomic_store_n(&requests, 1, __ATOMIC_SEQ_CST);
 }
@@ -462,6 +465,7 @@ void vm_do_requests(void)
 		return;
 	arch_vcpu_drop();
 	__atomic_store_n(&requests, 0, __ATOMIC_SEQ_CST);
+	takeover_work();
 	for (unsigned n = 0; n < MAX_VMS; n++) {
 		struct vm *vm = vms[n];
 		u64 wanted;

@@ -88,8 +88,11 @@ enum vm_stop_reason vm_reason_of_park(u64 reason);
 /* Opens the boot pack of the machine record. For each life, before VMs start. -EINVAL: there is none that can be used. */
 int vm_open_pack(void);
 
-/* For an heir: VMs that the dead life was starting are started again by the next vm_do_requests. */
-void vm_look_for_starting(void);
+/*
+ * The next vm_do_requests has work: for an heir, because VMs that the dead life was starting are started again; for the
+ * root VM's requests.
+ */
+void vm_look_for_requests(void);
 
 /* Carries out what vm_request_end left, and starts again what a life began to start. From the hart loop. */
 void vm_do_requests(void);

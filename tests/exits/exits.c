@@ -10,10 +10,12 @@
 #include "core/control/control.h"
 #include "core/lib/log.h"
 #include "core/memory/backing.h"
+#include "core/root/takeover.h"
 #include "core/survive/adopt.h"
 #include "core/survive/crash.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
+#include "drivers/drivers.h"
 #include "drivers/plic.h"
 #include <setjmp.h>
 #include <string.h>
@@ -84,6 +86,10 @@ u64 slot_base(void)
 void host_plic_handle(unsigned hart)
 {
 	(void)hart;
+}
+
+void drivers_quiesce(void)
+{
 }
 
 /* The hart's loop kicks harts of its own; core's go to the fake machine, which passes them on here. */
@@ -450,6 +456,39 @@ static void send_ipis(u64 mask, u64 base)
 	}
 }
 
+/* HSM's stop, which a hart calls for itself, and its status. */
+static struct sbi_result hart_state_management(u64 function, u64 id)
+{
+	unsigned n;
+
+	if (function == 1) {
+		n = arch_hart();
+		if (exits_firmware.stuck >> n & 1)
+			return (struct sbi_result){ SBI_ERR_FAILED, 0 };
+		exits_harts[n].where = EXITS_OFF;
+		longjmp(out_of[n], 1);
+	}
+	n = hart_of_id(id);
+	return (struct sbi_result){ SBI_SUCCESS, exits_harts[n].where == EXITS_OFF };
+}
+
+/* The machine goes to whom `native` describes, if no other hart has anything to do with it. */
+static struct sbi_result give_away(const struct warden_native *native, bool only_check)
+{
+	unsigned self = arch_hart();
+
+	for (unsigned n = 0; n < hart_count; n++) {
+		if (n != self && exits_harts[n].where != EXITS_OFF)
+			return (struct sbi_result){ -10, 0 };
+	}
+	if (exits_firmware.refuses || only_check)
+		return (struct sbi_result){ exits_firmware.refuses, 0 };
+	exits_firmware.gone = true;
+	exits_firmware.native = *native;
+	exits_harts[self].where = EXITS_OFF;
+	longjmp(out_of[self], 1);
+}
+
 struct sbi_result sbi_call(u64 extension, u64 function, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4)
 {
 	struct exits_firmware *fw = &exits_firmware;
@@ -469,6 +508,10 @@ struct sbi_result sbi_call(u64 extension, u64 function, u64 a0, u64 a1, u64 a2, 
 			collected |= 1ull << hart_of_id(a0);
 		else
 			bring(hart_of_id(a0));
+	} else if (extension == WARDEN_EXT && function == WARDEN_DEVIRTUALISE) {
+		return give_away((const struct warden_native *)(uintptr_t)a0, a1);
+	} else if (extension == SBI_EXT_HSM && (function == 1 || function == 2)) {
+		return hart_state_management(function, a0);
 	} else {
 		host_fail("a call of the firmware that the fake one does not have");
 	}
@@ -547,6 +590,7 @@ void exits_heir(unsigned boot)
 	exits_harts[boot].in_entry = false;
 	arrived = begin_life(boot, true);
 	adopt_vms();
+	takeover_adopt();
 	adopt_resume();
 	adopt_vcpu_arrived(arrived);
 	hart_start_others();

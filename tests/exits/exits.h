@@ -21,6 +21,10 @@ struct exits_firmware {
 	u64 ipis;
 	u64 fences;
 	u64 fence_function, fence_mask, fence_base, fence_from, fence_bytes, fence_asid; /* of the last one */
+	u64 stuck;   /* bit n: hart n cannot be stopped */
+	s64 refuses; /* WARDEN_DEVIRTUALISE: this error */
+	bool gone;   /* the machine has been given away, to ... */
+	struct warden_native native;
 	bool late; /* WARDEN_COLLECT brings harts only when exits_heir is through */
 };
 

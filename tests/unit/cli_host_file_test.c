@@ -179,7 +179,7 @@ static const struct {
 	{ VM ", affinity: 64}\n", "is not a set of numbers" },
 	{ VM ", affinity: [0, x]}\n", "vms[0].affinity: \"x\" is not a set of numbers" },
 	{ "machine: {on_crash: pray}\n" VM "}\n",
-	  "host.yaml:1: machine.on_crash: \"pray\" is not one of recover, reset or halt" },
+	  "host.yaml:1: machine.on_crash: \"pray\" is not one of recover, reset, halt or devirtualise" },
 	{ "machine: {watchdog: 1h}\n" VM "}\n",
 	  "machine.watchdog: \"1h\" is not a duration (like 100ms or 2s)" },
 	{ "machine: {watchdog: 100s}\n" VM "}\n",

@@ -151,7 +151,7 @@ static void each_wrong_field_is_named(void **state)
 	WRONG(H->header_size--, "header of");
 	WRONG(H->total_size++, "truncated");
 	WRONG(H->total_size = 100, "tables need");
-	WRONG(H->crash_policy = 3, "crash policy");
+	WRONG(H->crash_policy = 4, "crash policy");
 	WRONG(H->flags = 2, "unknown flags");
 	WRONG(H->reserved[4] = 1, "reserved");
 	WRONG(H->evidence.dump_disk = 33, "evidence on disk 32");

@@ -1,0 +1,271 @@
+/* Who runs while the root VM is on its way to the bare machine; see takeover.h. */
+#include "core/root/takeover.h"
+#include "core/arch.h"
+#include "core/estate/estate.h"
+#include "core/lib/errno.h"
+#include "core/lib/log.h"
+#include "core/root/root.h"
+#include "core/survive/life.h"
+#include "core/vcpu/sched.h"
+
+static struct vcpu *suspending; /* asked for it, and is not alone yet */
+static struct vcpu *alone;	/* nobody else has a hart any more */
+static u64 refused;
+
+static struct vcpu *boot_vcpu(const struct vm *vm)
+{
+	return &vm->vcpu[0];
+}
+
+static bool machine_has_hart(u64 id)
+{
+	for (u32 n = 0; n < estate.machine.hart_count; n++) {
+		if (estate.machine.hart_ids[n] == id)
+			return true;
+	}
+	return false;
+}
+
+const char *takeover_missing(void)
+{
+	const struct vm *vm = root_vm();
+
+	if (!vm)
+		return "there is no root VM";
+	if (!estate.machine.has_warden)
+		return "the firmware is not the warden";
+	if (!machine_has_hart(boot_vcpu(vm)->id))
+		return "the root VM's boot hart is none of the machine's";
+	if (vm->s->guest_offset)
+		return "the root VM's clock is not the machine's";
+	return NULL;
+}
+
+enum crash_policy takeover_policy(void)
+{
+	enum crash_policy policy = (enum crash_policy)estate.machine.crash_policy;
+	const char *missing = takeover_missing();
+
+	if (policy != CRASH_DEVIRTUALISE || !missing)
+		return policy;
+	log_line("a crash cannot devirtualise: %s; it will reset the machine", missing);
+	return CRASH_RESET;
+}
+
+/* ---- Requests ---- */
+
+static u64 steps_of(const struct vm *vm)
+{
+	return estate_load(&vm->s->root_steps);
+}
+
+void takeover_refuse(const struct vm *vm)
+{
+	u64 count = __atomic_add_fetch(&refused, 1, __ATOMIC_RELAXED);
+
+	/* The first of them, and then ever fewer: no guest fills the log. */
+	if ((count & (count - 1)) == 0)
+		log_line("%s: asks to devirtualise, and is not the root VM (%lu such requests so far)",
+			 vm->config.name, count);
+}
+
+int takeover_prepare(struct vcpu *v, struct txn *t, u64 *value)
+{
+	struct vm *vm = v->vm;
+
+	if (!vm_is_root(vm))
+		return -EPERM;
+	if (!(steps_of(vm) & ROOT_PREPARED))
+		log_line("%s: vCPU %lu prepares to take the machine over", vm->config.name, v->id);
+	txn_set(t, &vm->s->root_steps, steps_of(vm) | ROOT_PREPARED);
+	*value = boot_vcpu(vm)->id;
+	return 0;
+}
+
+int takeover_suspend(struct vcpu *v, struct txn *t)
+{
+	struct vm *vm = v->vm;
+
+	if (!vm_is_root(vm))
+		return -EPERM;
+	if (!(steps_of(vm) & ROOT_PREPARED))
+		return -EINVAL;
+	if (__atomic_load_n(&alone, __ATOMIC_ACQUIRE) != v) {
+		__atomic_store_n(&suspending, v, __ATOMIC_RELEASE);
+		vm_look_for_requests();
+		return -EAGAIN;
+	}
+	txn_set(t, &vm->s->root_steps, steps_of(vm) | ROOT_SUSPENDED);
+	txn_set(t, &vm->s->root_alone, v->index + 1);
+	return 0;
+}
+
+int takeover_permitted(struct vcpu *v, u64 *value)
+{
+	struct vm *vm = v->vm;
+
+	if (!vm_is_root(vm))
+		return -EPERM;
+	*value = boot_vcpu(vm)->id;
+	if (v != boot_vcpu(vm))
+		return -EPERM;
+	*value = 0;
+	if (!(steps_of(vm) & ROOT_SUSPENDED) || estate_load(&vm->s->root_alone) != v->index + 1)
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- Who runs ---- */
+
+/* Those who may not run any more leave their harts; each wait is as long as a hart takes for a round of its loop. */
+static void take_off_others(const struct vm *vm, const struct vcpu *v)
+{
+	sched_only(vm, v);
+	for (unsigned n = 0; n < MAX_VMS; n++) {
+		for (u32 i = 0; vms[n] && i < vms[n]->config.vcpus; i++) {
+			if (&vms[n]->vcpu[i] == v || (!v && vms[n] == vm))
+				continue;
+			sched_remove(&vms[n]->vcpu[i]);
+			arch_beat();
+		}
+	}
+}
+
+static void let_all_run(void)
+{
+	sched_only(NULL, NULL);
+	for (unsigned n = 0; n < MAX_VMS; n++) {
+		for (u32 i = 0; vms[n] && i < vms[n]->config.vcpus; i++) {
+			struct vcpu *v = &vms[n]->vcpu[i];
+
+			/* As in vm_resume: one that waited looks at its timer again by itself. */
+			if (vms[n]->s->run_state == VM_RUNNING && estate_load(&v->r->state) == VCPU_WAITING)
+				estate_store(&v->r->state, VCPU_RUNNABLE);
+			sched_wake(v);
+			arch_beat();
+		}
+	}
+}
+
+void takeover_work(void)
+{
+	struct vcpu *v = __atomic_exchange_n(&suspending, NULL, __ATOMIC_ACQ_REL);
+
+	if (!v || __atomic_load_n(&alone, __ATOMIC_ACQUIRE) == v)
+		return;
+	take_off_others(v->vm, v);
+	__atomic_store_n(&alone, v, __ATOMIC_RELEASE);
+}
+
+void takeover_ends(struct vm *vm)
+{
+	u64 steps = steps_of(vm);
+
+	if (!steps)
+		return;
+	if (steps & ROOT_INHERITS) {
+		log_line("%s: ends without having taken the machine over: the machine is reset",
+			 vm->config.name);
+		arch_machine_off(true);
+	}
+	__atomic_store_n(&suspending, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&alone, NULL, __ATOMIC_RELEASE);
+	estate_store(&vm->s->root_alone, 0);
+	estate_store(&vm->s->root_steps, 0);
+	if (steps & ROOT_SUSPENDED) {
+		log_line("%s: ends without having taken the machine over: the others go on", vm->config.name);
+		let_all_run();
+	}
+}
+
+/* ---- After a crash ---- */
+
+/* How many of the last lives crashed within the window that ends with the newest crash. */
+static u64 recent_crashes(void)
+{
+	const struct life_record *newest = life_before();
+	u64 window = estate.machine.crash_window * estate.machine.timebase, count = 0;
+
+	for (u64 n = newest->number; n && newest->number - n < LIFE_COUNT; n--) {
+		const struct life_record *l = estate_life(n);
+
+		if (l->number != n || newest->t_fault - l->t_fault > window)
+			break;
+		count += l->cause != LIFE_UPDATE && l->cause != LIFE_POWEROFF;
+	}
+	return count;
+}
+
+/* True if it is the root VM's turn now: by policy, or because recovering has been tried often enough. */
+static bool root_inherits(void)
+{
+	const struct life_record *dead = life_before();
+
+	if (!dead || dead->cause == LIFE_UPDATE || dead->cause == LIFE_POWEROFF)
+		return false;
+	switch (estate.machine.crash_policy) {
+	case CRASH_DEVIRTUALISE:
+		return true;
+	case CRASH_RECOVER:
+		return !takeover_missing() && recent_crashes() > estate.machine.crash_limit;
+	default:
+		return false;
+	}
+}
+
+static bool can_be_struck(const struct vm *vm)
+{
+	u64 state = estate_load(&boot_vcpu(vm)->r->state);
+
+	return vm->s->run_state == VM_RUNNING && (state == VCPU_RUNNABLE || state == VCPU_WAITING);
+}
+
+static _Noreturn void follow_next_policy(const char *why)
+{
+	log_line("the root VM cannot take the machine over: %s: the machine is reset", why);
+	arch_machine_off(true);
+}
+
+/* The root VM is the only heir. A crash of its own that is under way already needs no more. */
+static void hand_over_to(struct vm *vm)
+{
+	struct vcpu *v = boot_vcpu(vm);
+	u64 steps = steps_of(vm);
+
+	if (!(steps & (ROOT_INHERITS | ROOT_PREPARED)))
+		log_line("%s: takes the machine over now: its kernel is made to panic", vm->config.name);
+	estate_store(&vm->s->root_steps, steps | ROOT_INHERITS);
+	if (steps & (ROOT_STRUCK | ROOT_PREPARED | ROOT_SUSPENDED))
+		return;
+	if (!can_be_struck(vm))
+		follow_next_policy("its boot hart does not run");
+	estate_store(&v->r->state, VCPU_RUNNABLE);
+	v->strike = 1;
+}
+
+void takeover_adopt(void)
+{
+	struct vm *vm = root_vm();
+	bool inherits = root_inherits();
+	u64 steps;
+
+	if (inherits && takeover_missing())
+		follow_next_policy(takeover_missing());
+	if (!vm)
+		return;
+	if (vm->s->run_state != VM_RUNNING && vm->s->run_state != VM_PAUSED)
+		estate_store(&vm->s->root_steps, steps_of(vm) & ROOT_INHERITS);
+	if (inherits)
+		hand_over_to(vm);
+	steps = steps_of(vm);
+	if (steps & ROOT_SUSPENDED) {
+		u64 n = estate_load(&vm->s->root_alone) - 1 - vm->s->first_vcpu;
+
+		if (n >= vm->config.vcpus)
+			return;
+		alone = &vm->vcpu[n];
+		sched_only(vm, alone);
+	} else if (steps & ROOT_INHERITS) {
+		sched_only(vm, NULL);
+	}
+}
