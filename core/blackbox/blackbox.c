@@ -35,39 +35,94 @@ u64 blackbox_memory(const struct blackbox_layout *l)
 	return bytes;
 }
 
-static void open_ring(struct ring *r, struct blackbox_device *d, enum pstore_type type, u32 size, u64 at,
-		      struct carver *c)
-{
-	u8 *image = carve(c, size), *pending = carve(c, RING_PENDING);
+/* Where the parts of a black box lie in its memory. */
+struct parts {
+	u8 *scratch, *sector, *info, *image, *pmsg, *pmsg_pending, *console, *console_pending;
+};
 
-	if (d->read(d, at, image, size))
+static struct parts parts_of(const struct blackbox_layout *l, void *memory)
+{
+	struct carver c = { memory };
+	struct parts p = { 0 };
+
+	p.scratch = carve(&c, BLACKBOX_SECTOR_MAX);
+	p.sector = carve(&c, BLACKBOX_SECTOR_MAX);
+	p.info = carve(&c, info_bytes(l));
+	p.image = carve(&c, l->sizes.kmsg);
+	if (l->sizes.pmsg) {
+		p.pmsg = carve(&c, l->sizes.pmsg);
+		p.pmsg_pending = carve(&c, RING_PENDING);
+	}
+	if (l->sizes.console) {
+		p.console = carve(&c, l->sizes.console);
+		p.console_pending = carve(&c, RING_PENDING);
+	}
+	return p;
+}
+
+/* -EAGAIN from the device, or 0. */
+static int open_ring(struct blackbox *b, struct ring *r, enum pstore_type type, u32 size, u64 at, u8 *image,
+		     u8 *pending)
+{
+	int error = b->device->read(b->device, at, image, size);
+	struct pstore_zone_header h;
+
+	if (error == -EAGAIN)
+		return error;
+	if (error) {
 		ring_unreadable(r, type, image, size, at, pending);
-	else
-		ring_recover(r, type, image, size, at, pending);
+		return 0;
+	}
+	memcpy(&h, image, sizeof(h));
+	b->foreign += zone_is_other(&h, type);
+	ring_recover(r, type, image, size, at, pending);
+	return 0;
+}
+
+int blackbox_open_more(struct blackbox *b)
+{
+	const struct blackbox_layout *l = &b->layout;
+	const struct parts p = parts_of(l, b->memory);
+	int error = 0;
+
+	if (b->opening == BLACKBOX_RECORDS) {
+		error = records_recover(&b->records, b->device);
+		b->opening += !error;
+	}
+	if (b->opening == BLACKBOX_PMSG) {
+		error = b->has_pmsg ? open_ring(b, &b->pmsg, PSTORE_PMSG, l->sizes.pmsg, 0, p.pmsg,
+						p.pmsg_pending)
+				    : 0;
+		b->opening += !error;
+	}
+	if (b->opening == BLACKBOX_CONSOLE) {
+		error = b->has_console ? open_ring(b, &b->console, PSTORE_CONSOLE, l->sizes.console,
+						   l->console_at, p.console, p.console_pending)
+				       : 0;
+		b->opening += !error;
+	}
+	return error;
 }
 
 int blackbox_open(struct blackbox *b, struct blackbox_device *d, const struct blackbox_layout *l,
 		  void *memory)
 {
-	struct carver c = { memory };
-	u8 *scratch, *sector, *info, *image;
+	struct parts p;
 
 	if (!device_usable(d) || l->end > d->bytes)
 		return -EINVAL;
 	*b = (struct blackbox){ .device = d, .layout = *l, .memory = memory };
-	scratch = carve(&c, BLACKBOX_SECTOR_MAX);
-	sector = carve(&c, BLACKBOX_SECTOR_MAX);
-	info = carve(&c, info_bytes(l));
-	image = carve(&c, l->sizes.kmsg);
-	records_recover(&b->records, &b->layout, d, (struct record_info *)(void *)info, image, sector,
-			scratch);
 	b->has_pmsg = l->sizes.pmsg;
-	if (b->has_pmsg)
-		open_ring(&b->pmsg, d, PSTORE_PMSG, l->sizes.pmsg, 0, &c);
 	b->has_console = l->sizes.console;
-	if (b->has_console)
-		open_ring(&b->console, d, PSTORE_CONSOLE, l->sizes.console, l->console_at, &c);
-	return 0;
+	p = parts_of(&b->layout, memory);
+	records_init(&b->records, &b->layout, (struct record_info *)(void *)p.info, p.image, p.sector,
+		     p.scratch);
+	return blackbox_open_more(b);
+}
+
+u32 blackbox_foreign(const struct blackbox *b)
+{
+	return b->foreign + b->records.foreign;
 }
 
 /* ---- The log ---- */
@@ -301,7 +356,7 @@ int blackbox_dying(struct blackbox *b, struct blackbox_device *polled, struct bl
 	records_restart(&b->records);
 	/* One that waited is written first: there is memory for one only. */
 	records_flush(&b->records, polled);
-	if (b->layout.kmsg_count)
+	if (why && b->layout.kmsg_count)
 		make_record(b, PSTORE_REASON_PANIC, now, why);
 	return flush_all(b);
 }

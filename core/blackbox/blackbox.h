@@ -18,6 +18,13 @@ struct blackbox {
 	void *memory;
 	bool busy; /* a call is under way: who dies now must not trust what it was changing */
 	bool has_pmsg, has_console;
+	enum {
+		BLACKBOX_RECORDS,
+		BLACKBOX_PMSG,
+		BLACKBOX_CONSOLE,
+		BLACKBOX_OPEN
+	} opening;   /* what comes next */
+	u32 foreign; /* rings that begin with the signature of another type */
 	struct ring pmsg, console;
 	struct records records;
 	struct ring *under_way; /* whose request the device has said -EAGAIN to */
@@ -28,6 +35,9 @@ struct blackbox {
 	u64 log_lost;	 /* bytes that the log had dropped before they were taken */
 };
 
+/* Most memory that a host gives its black box: it lies in the slot of a life. */
+#define BLACKBOX_HOST_MEMORY MIB(1)
+
 /* Bytes of memory that a black box of this layout needs; it begins at a multiple of BLACKBOX_SECTOR_MAX. */
 u64 blackbox_memory(const struct blackbox_layout *l);
 
@@ -35,9 +45,15 @@ u64 blackbox_memory(const struct blackbox_layout *l);
  * Reads and checks all zones of the device; changes nothing on it. What is in `memory` (blackbox_memory bytes) belongs to
  * the black box from now on. -EINVAL: the device has not the bytes of the layout, or a sector of another size. A zone that
  * is bad or cannot be read costs itself only: see the states in `pmsg`, `console` and records.info.
+ *
+ * -EAGAIN: the device is at it; blackbox_open_more goes on.
  */
 int blackbox_open(struct blackbox *b, struct blackbox_device *d, const struct blackbox_layout *l,
 		  void *memory);
+int blackbox_open_more(struct blackbox *b);
+
+/* Zones that begin with the signature of another type: what is on the device is a black box of another layout. */
+u32 blackbox_foreign(const struct blackbox *b);
 
 /*
  * Lets the console ring follow a log from byte `taken` on: blackbox_log_written of the life before, or 0. What lies
@@ -69,7 +85,7 @@ bool blackbox_dirty(const struct blackbox *b);
 /*
  * The last words of a life without an heir: the record of its panic, then everything that waits, through a device that
  * is polled and has been reset if its state was in doubt. The state of *b is whatever another hart left, perhaps in the
- * middle of a call: what makes no sense is dropped. 0, or the first error after all has been tried.
+ * middle of a call: what makes no sense is dropped. With `why` NULL there is no record: the life ends in order. 0, or the first error after all has been tried.
  */
 int blackbox_dying(struct blackbox *b, struct blackbox_device *polled, struct blackbox_time now,
 		   const char *why);

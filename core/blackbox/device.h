@@ -12,8 +12,8 @@ struct blackbox_device {
 	u32 sector; /* what is written whole or not at all: 512 to 4096, a power of two */
 	/*
 	 * Offsets and lengths are multiples of `sector`. 0 or a negative errno. They may say -EAGAIN: under way, ask again with
-	 * the same arguments, whose memory does not change until then. Only what recovers a black box cannot wait: meanwhile
-	 * a device must not say so. There is one request at a time.
+	 * the same arguments, whose memory does not change until then. There is one request at a time. A few reads are asked
+	 * for more than once: a device that answers reads with -EAGAIN keeps the last BLACKBOX_READS_KEPT sectors that it read.
 	 */
 	int (*read)(struct blackbox_device *d, u64 at, void *to, u32 bytes);
 	/* NULL: this device is only read. */
@@ -22,6 +22,8 @@ struct blackbox_device {
 	int (*flush)(struct blackbox_device *d);
 	void *owner;
 };
+
+#define BLACKBOX_READS_KEPT 3u
 
 #define BLACKBOX_SECTOR_MIN 512u
 #define BLACKBOX_SECTOR_MAX 4096u

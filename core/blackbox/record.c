@@ -116,7 +116,17 @@ static void note(struct records *r, u32 zone)
 		r->oopses = i->counter;
 }
 
-static void recover(struct records *r, struct blackbox_device *d, u32 zone)
+/* A zone that another layout put there. */
+static bool is_foreign(const u8 *zone)
+{
+	struct pstore_zone_header z;
+
+	memcpy(&z, zone, sizeof(z));
+	return zone_is_other(&z, PSTORE_KMSG);
+}
+
+/* 0, or -EAGAIN: nothing is known of the zone yet. */
+static int recover(struct records *r, struct blackbox_device *d, u32 zone)
 {
 	u8 head[PSTORE_ZONE_HEADER + PSTORE_KMSG_HEADER];
 	int error = device_read(d, r->scratch, place_of(r, zone), head, sizeof(head));
@@ -126,19 +136,30 @@ static void recover(struct records *r, struct blackbox_device *d, u32 zone)
 		if (r->info[zone].state == ZONE_GOOD && !r->info[zone].compressed)
 			error = check_text(r, d, zone);
 	}
+	if (error == -EAGAIN)
+		return error;
 	if (error)
 		r->info[zone] = (struct record_info){ .state = ZONE_UNREADABLE };
+	else
+		r->foreign += is_foreign(head);
 	note(r, zone);
+	return 0;
 }
 
-void records_recover(struct records *r, const struct blackbox_layout *l, struct blackbox_device *d,
-		     struct record_info *info, u8 *image, u8 *sector, u8 *scratch)
+void records_init(struct records *r, const struct blackbox_layout *l, struct record_info *info, u8 *image,
+		  u8 *sector, u8 *scratch)
 {
 	*r = (struct records){
 		.layout = l, .info = info, .image = image, .sector = sector, .scratch = scratch
 	};
-	for (u32 zone = 0; zone < l->kmsg_count; zone++)
-		recover(r, d, zone);
+}
+
+int records_recover(struct records *r, struct blackbox_device *d)
+{
+	for (; r->recovered < r->layout->kmsg_count; r->recovered++)
+		if (recover(r, d, r->recovered))
+			return -EAGAIN;
+	return 0;
 }
 
 u32 records_text_max(const struct records *r)

@@ -43,6 +43,8 @@ struct records {
 	struct record_info *info; /* one a zone */
 	u8 *scratch;		  /* BLACKBOX_SECTOR_MAX */
 
+	u32 recovered;	    /* zones that have been looked at */
+	u32 foreign;	    /* of them, those that another type's signature is in */
 	u32 next;	    /* zone that the next record goes to */
 	u32 panics, oopses; /* highest counter of each */
 	bool has_newest;
@@ -59,11 +61,14 @@ struct records {
 };
 
 /*
- * Reads what the kmsg zones hold. `info` has an entry for each, `image` the size of a zone, `sector` and `scratch`
- * BLACKBOX_SECTOR_MAX bytes. A zone that cannot be read costs itself only.
+ * `info` has an entry for each kmsg zone, `image` the size of a zone, `sector` and `scratch` BLACKBOX_SECTOR_MAX bytes.
+ * records_recover follows.
  */
-void records_recover(struct records *r, const struct blackbox_layout *l, struct blackbox_device *d,
-		     struct record_info *info, u8 *image, u8 *sector, u8 *scratch);
+void records_init(struct records *r, const struct blackbox_layout *l, struct record_info *info, u8 *image,
+		  u8 *sector, u8 *scratch);
+
+/* Reads what the kmsg zones hold. A zone that cannot be read costs itself only. 0, or -EAGAIN from the device: call again. */
+int records_recover(struct records *r, struct blackbox_device *d);
 
 /* Most bytes of text that a record takes. */
 u32 records_text_max(const struct records *r);

@@ -12,6 +12,13 @@ const char *zone_check(const struct pstore_zone_header *h, enum pstore_type type
 	return NULL;
 }
 
+bool zone_is_other(const struct pstore_zone_header *h, enum pstore_type type)
+{
+	u32 found = h->signature ^ PSTORE_SIGNATURE;
+
+	return found <= PSTORE_PMSG && found != (u32)type;
+}
+
 const char *zone_state_name(enum zone_state state)
 {
 	static const char *const names[] = {

@@ -16,6 +16,9 @@ enum zone_state {
 /* What is wrong with a zone's header, for any type; NULL if nothing is. `room`: bytes of data that the zone has. */
 const char *zone_check(const struct pstore_zone_header *h, enum pstore_type type, u32 room);
 
+/* True if the header bears the signature of a type other than `type`: a zone of another layout. */
+bool zone_is_other(const struct pstore_zone_header *h, enum pstore_type type);
+
 /* Names for people and JSON: "good"; "kmsg". Constant texts. */
 const char *zone_state_name(enum zone_state state);
 const char *zone_type_name(enum pstore_type type);
