@@ -56,10 +56,11 @@ struct estate_header {
 };
 
 /* The first two are fixed: the warden needs them without a header. */
-#define ESTATE_HEADER_OFFSET 0
-#define ESTATE_WARDEN_OFFSET KIB(32) /* struct warden_record */
-#define ESTATE_COLD_STRIDE   KIB(8)  /* from one copy of header, machine or VM configuration to the other */
-#define ESTATE_HARTS_OFFSET  KIB(64)
+#define ESTATE_HEADER_OFFSET   0
+#define ESTATE_WARDEN_OFFSET   KIB(32) /* struct warden_record */
+#define ESTATE_RECORDER_OFFSET KIB(34) /* struct recorder_record */
+#define ESTATE_COLD_STRIDE     KIB(8)  /* from one copy of header, machine or VM configuration to the other */
+#define ESTATE_HARTS_OFFSET    KIB(64)
 
 /* ---- The machine, read from the device tree once, by the first life ---- */
 
@@ -93,6 +94,7 @@ struct machine_record {
 	u32 reserved_count;
 	u32 reserved_padding;
 	struct machine_range pack; /* boot pack, kept for restarts of VMs */
+	struct machine_range rtc;  /* goldfish; size 0: none */
 	struct machine_range dtb;  /* the machine's device tree, kept for the root VM */
 	u32 has_warden;
 	u32 crash_policy; /* from the pack */
@@ -157,6 +159,18 @@ struct warden_record {
 	u64 text_size;
 	u64 reserved[7];
 	char text[256]; /* from WARDEN_CRASH; not terminated */
+};
+
+/* ---- What the writer of the black box keeps across lives ---- */
+
+/* Single words: each is right by itself, whenever a life ends. */
+struct recorder_record {
+	u64 begun; /* 1: the black box has been opened since the machine was started; else the rest is nothing */
+	u64 log_written;    /* bytes of the log that are on the disk */
+	u64 crash_recorded; /* the newest life whose end is on the disk */
+	u64 newest_seconds; /* time of the newest record that was there when the machine was started */
+	u64 newest_nanoseconds;
+	u64 reserved[3];
 };
 
 /* ---- Harts ---- */

@@ -255,6 +255,13 @@ int host_blk_start(struct virtio_device *d)
 	return 0;
 }
 
+const struct virtio_device *host_blk_device(unsigned unit)
+{
+	if (unit >= BLK_BACKENDS_MAX || !blk_backends[unit])
+		return NULL;
+	return ((struct host_blk *)blk_backends[unit])->device;
+}
+
 void host_blk_forget(void)
 {
 	for (unsigned i = 0; i < BLK_BACKENDS_MAX; i++)

@@ -18,4 +18,7 @@ void host_net_forget(void);
 void host_console_forget(void);
 void host_entropy_forget(void);
 
+/* Where disk `unit` is; NULL if there is none. */
+const struct virtio_device *host_blk_device(unsigned unit);
+
 #endif

@@ -140,9 +140,14 @@ int virtio_mmio_negotiate(struct virtio_device *d, u64 wanted)
 	return get(d, REG_STATUS) & STATUS_FEATURES_OK ? 0 : -ENODEV;
 }
 
-void virtio_mmio_ready(struct virtio_device *d)
+void virtio_mmio_ready_polled(struct virtio_device *d)
 {
 	put(d, REG_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+}
+
+void virtio_mmio_ready(struct virtio_device *d)
+{
+	virtio_mmio_ready_polled(d);
 	host_plic_enable(d->irq);
 }
 

@@ -46,6 +46,9 @@ static inline bool virtio_mmio_has(const struct virtio_device *d, unsigned featu
 	return d->features >> feature & 1;
 }
 
+/* The same without an interrupt. */
+void virtio_mmio_ready_polled(struct virtio_device *d);
+
 /* Configuration space (section 2.5), at byte `offset`, a multiple of 4 for 32 bits and of 8 for 64. */
 u32 virtio_mmio_config32(struct virtio_device *d, unsigned offset);
 u64 virtio_mmio_config64(struct virtio_device *d, unsigned offset);

@@ -1,5 +1,7 @@
 /* A machine without devices. A test that has some defines these itself, in place of ours. */
 #include "core/devices/backend.h"
+#include "core/lib/errno.h"
+#include "core/recorder/recorder.h"
 
 __attribute__((weak)) struct blk_backend *blk_backends[BLK_BACKENDS_MAX];
 __attribute__((weak)) struct net_backend *net_backend;
@@ -21,6 +23,18 @@ __attribute__((weak)) int host_window_reset(unsigned n)
 __attribute__((weak)) void host_irq_complete(unsigned irq)
 {
 	(void)irq;
+}
+
+__attribute__((weak)) u64 clock_read(void)
+{
+	return 0;
+}
+
+__attribute__((weak)) int disk_polled(unsigned unit, struct blackbox_device *d)
+{
+	(void)unit;
+	(void)d;
+	return -ENODEV;
 }
 
 __attribute__((weak)) void drivers_poll(void)

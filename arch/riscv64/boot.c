@@ -18,6 +18,7 @@
 #include "core/lib/string.h"
 #include "core/memory/machine_fdt.h"
 #include "core/memory/pages.h"
+#include "core/recorder/recorder.h"
 #include "core/root/root.h"
 #include "core/root/takeover.h"
 #include "core/survive/adopt.h"
@@ -220,6 +221,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	say_hello(heir);
 	sched_init(estate.machine.timebase);
 	drivers_init();
+	recorder_init();
 	name_the_build();
 	control_init();
 	vm_open_pack();

@@ -5,6 +5,8 @@
 #include "core/estate/estate.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
+#include "core/recorder/recorder.h"
+#include "core/survive/life.h"
 #include "drivers/ns16550.h"
 
 void arch_serial_write(const char *text, size_t bytes)
@@ -14,6 +16,8 @@ void arch_serial_write(const char *text, size_t bytes)
 
 void arch_life_end(enum life_cause cause, const char *text)
 {
+	if (recorder_is_last())
+		recorder_dying(text ? text : life_cause_text(cause));
 	if (estate.machine.has_warden) {
 		warden_call(WARDEN_CRASH, cause, (u64)(uintptr_t)text, text ? strlen(text) : 0, 0);
 		/* It does not return, unless it finds fault with the text. */

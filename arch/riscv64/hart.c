@@ -14,6 +14,7 @@
 #include "core/gstage/gstage.h"
 #include "core/lib/check.h"
 #include "core/lib/log.h"
+#include "core/recorder/recorder.h"
 #include "core/survive/adopt.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
@@ -224,6 +225,7 @@ static void do_work(struct hart *hart)
 	if (csr_read(sip) & IRQ_SEI)
 		host_plic_handle(hart->index);
 	drivers_poll();
+	recorder_poll();
 	control_poll(arch_txn());
 	for (unsigned n = 0; n < MAX_VMS; n++) {
 		if (vms[n] && virtio_work(vms[n], arch_txn()))
@@ -260,8 +262,9 @@ void hart_loop(void)
 				vcpu_load(hart, v);
 		}
 		if (!v) {
-			u64 resend = control_next();
+			u64 resend = control_next(), record = recorder_next();
 
+			next = record < next ? record : next;
 			wait_for_work(hart, resend < next ? resend : next);
 			continue;
 		}

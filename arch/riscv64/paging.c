@@ -102,6 +102,8 @@ void paging_build(void)
 	map_image();
 	identity(estate.base, estate.size, PTE_WRITE);
 	identity(m->uart.base, m->uart.size, PTE_WRITE);
+	if (m->rtc.size)
+		identity(m->rtc.base, m->rtc.size, PTE_WRITE);
 	identity(m->plic.base, m->plic.size, PTE_WRITE);
 	for (unsigned n = 0; n < m->virtio_count; n++)
 		identity(m->virtio[n].base, m->virtio[n].size, PTE_WRITE);

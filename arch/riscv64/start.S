@@ -88,4 +88,3 @@ secondary_entry:
 	call	hart_secondary
 	j	hang
 	.cfi_endproc
-	.size	secondary_entry, . - secondary_entry

@@ -9,6 +9,7 @@
 #include "core/lib/errno.h"
 #include "core/lib/lock.h"
 #include "core/lib/string.h"
+#include "core/recorder/recorder.h"
 
 /* Output queue: several of the largest frames, so that replies need not wait for events. */
 #define OUT_SIZE (8 * FRAME_MAX)
@@ -77,8 +78,10 @@ void control_poweroff(void)
 
 static void poweroff_if_due(void)
 {
-	if (server.off_at && (server.out_from == server.out_to || arch_time() >= server.off_at))
-		arch_machine_off(false);
+	if (!server.off_at || (server.out_from != server.out_to && arch_time() < server.off_at))
+		return;
+	recorder_finish();
+	arch_machine_off(false);
 }
 
 /* One good frame. Replies and events are not answered, or two servers on a line would never stop. */

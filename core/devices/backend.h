@@ -80,6 +80,9 @@ int host_window_reset(unsigned n);
 /* Tells the machine's interrupt controller that a source it handed out (root_interrupt) is done with. Any hart. */
 void host_irq_complete(unsigned irq);
 
+/* The machine's clock: nanoseconds since 1970; 0: it has none. Two harts that read at once may get each other's high half. */
+u64 clock_read(void);
+
 /* Lets all host devices do their work (completions, receive). From the hart loop of any hart; no locks held. */
 void drivers_poll(void);
 

@@ -20,7 +20,9 @@
 
 _Static_assert(ESTATE_HEADER_OFFSET + 2 * ESTATE_COLD_STRIDE <= OFFSET_MACHINE, "estate layout");
 _Static_assert(OFFSET_MACHINE + 2 * ESTATE_COLD_STRIDE <= ESTATE_WARDEN_OFFSET, "estate layout");
-_Static_assert(ESTATE_WARDEN_OFFSET + sizeof(struct warden_record) <= OFFSET_LIVES, "estate layout");
+_Static_assert(ESTATE_WARDEN_OFFSET + sizeof(struct warden_record) <= ESTATE_RECORDER_OFFSET,
+	       "estate layout");
+_Static_assert(ESTATE_RECORDER_OFFSET + sizeof(struct recorder_record) <= OFFSET_LIVES, "estate layout");
 _Static_assert(OFFSET_LIVES + LIFE_COUNT * sizeof(struct life_record) <= ESTATE_HARTS_OFFSET,
 	       "estate layout");
 

@@ -52,6 +52,11 @@ static inline u64 estate_or(u64 *word, u64 bits)
 	return __atomic_fetch_or(word, bits, __ATOMIC_SEQ_CST);
 }
 
+static inline struct recorder_record *estate_recorder(void)
+{
+	return (struct recorder_record *)(estate.base + ESTATE_RECORDER_OFFSET);
+}
+
 static inline struct vm_record *estate_vm(unsigned n)
 {
 	return (struct vm_record *)(estate.vms + (u64)n * VM_RECORD_SIZE);

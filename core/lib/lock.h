@@ -2,8 +2,8 @@
  * Ticket spinlocks. Interrupts are off in the hypervisor, so there is one kind.
  *
  * Order, outermost first: operations on VMs (core/vm/vm.c), control, vm->dev_lock, a claim on guest memory
- * (core/memory/access.c), net switch, host devices (drivers), sched, id map, G-stage epochs, pages, log. A lock lives in the slot,
- * never in the estate: it dies with its life.
+ * (core/memory/access.c), the recorder and what it is told (core/recorder/), net switch, host devices (drivers), sched, id
+ * map, G-stage epochs, pages, log. A lock lives in the slot, never in the estate: it dies with its life.
  */
 #ifndef CORE_LIB_LOCK_H
 #define CORE_LIB_LOCK_H

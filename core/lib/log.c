@@ -16,6 +16,7 @@
 #define PATIENCE_AT_THE_END 200000u
 
 static struct log_ring *log_ring;
+static void (*log_listener)(void);
 static u32 log_busy;
 static u32 log_patience = PATIENCE;
 
@@ -40,6 +41,11 @@ static void log_give(bool taken)
 void log_last_words(void)
 {
 	__atomic_store_n(&log_patience, PATIENCE_AT_THE_END, __ATOMIC_RELAXED);
+}
+
+void log_on_line(void (*f)(void))
+{
+	__atomic_store_n(&log_listener, f, __ATOMIC_RELAXED);
 }
 
 void log_open(struct log_ring *ring)
@@ -67,6 +73,7 @@ void log_line(const char *f, ...)
 	char line[LINE_MAX];
 	size_t n;
 	va_list list;
+	void (*on_line)(void);
 	bool taken;
 
 	n = format(line, sizeof(line) - 1, "[%5lu.%06lu] h%u: ", (unsigned long)(now / timebase),
@@ -81,6 +88,9 @@ void log_line(const char *f, ...)
 		ring_put(log_ring, line, n);
 	arch_serial_write(line, n);
 	log_give(taken);
+	on_line = __atomic_load_n(&log_listener, __ATOMIC_RELAXED);
+	if (on_line)
+		on_line();
 }
 
 u64 log_head(void)

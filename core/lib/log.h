@@ -9,6 +9,9 @@
 
 struct log_ring;
 
+/* Calls `f` after each line from now on, in the context of whoever logged it; NULL: no more. */
+void log_on_line(void (*f)(void));
+
 /* Gives the log its ring; before that lines go to the serial line only. */
 void log_open(struct log_ring *ring);
 

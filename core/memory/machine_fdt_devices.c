@@ -218,6 +218,16 @@ static int virtio_add(struct fdt_reader *r, int node)
 	return 0;
 }
 
+/* A machine without a clock is none the worse for it, nor is one whose clock is described wrongly. */
+static void rtc_read(struct fdt_reader *r)
+{
+	static const char *const names[] = { "google,goldfish-rtc" };
+	int node = find_compatible(r, names, ARRAY_SIZE(names));
+
+	if (node >= 0 && (device_reg(r, node, &r->m->rtc) || r->m->rtc.size < 8))
+		r->m->rtc = (struct machine_range){ 0 };
+}
+
 static int virtio_read(struct fdt_reader *r)
 {
 	int node = fdt_node_offset_by_compatible(r->fdt, -1, "virtio,mmio");
@@ -235,5 +245,6 @@ int machine_fdt_devices(struct fdt_reader *r)
 
 	if (!error)
 		error = uart_read(r);
+	rtc_read(r);
 	return error ? error : virtio_read(r);
 }

@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/recorder/recorder.h"
 #include "core/root/root.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
@@ -41,6 +42,7 @@ static void refuse(unsigned index, const char *why)
 	struct vm_state *s = &estate_vm(index)->state;
 
 	log_line("VM %u is lost: %s", index, why);
+	recorder_oops("VM %u is lost: %s", index, why);
 	estate_store(&s->reason, VM_REASON_RECORD);
 	estate_store(&s->run_state, VM_CRASHED);
 	vms[index] = NULL;

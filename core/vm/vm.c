@@ -13,6 +13,7 @@
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
 #include "core/memory/pages.h"
+#include "core/recorder/recorder.h"
 #include "core/root/root.h"
 #include "core/root/takeover.h"
 #include "core/vcpu/sched.h"
@@ -338,6 +339,8 @@ static void stop_locked(struct vm *vm, enum vm_stop_reason reason)
 	if (vm_is_root(vm))
 		root_reset_devices(vm);
 	log_line("%s: stopped: %s", vm->config.name, reason_text(reason));
+	if (is_error(reason))
+		recorder_oops("%s: stopped: %s", vm->config.name, reason_text(reason));
 }
 
 int vm_stop(struct vm *vm, enum vm_stop_reason reason)
@@ -428,6 +431,8 @@ static void end(struct vm *vm, enum vm_stop_reason reason)
 
 	if (action == VM_ACTION_RESTART) {
 		log_line("%s: restarts: %s", vm->config.name, reason_text(reason));
+		if (is_error(reason))
+			recorder_oops("%s: restarts: %s", vm->config.name, reason_text(reason));
 		start_locked(vm);
 	} else {
 		stop_locked(vm, reason);
@@ -452,6 +457,7 @@ static void off_when_idle(void)
 	if (!any)
 		return;
 	log_line("no VM is left: the machine goes off");
+	recorder_finish();
 	arch_machine_off(false);
 }
 

@@ -1,0 +1,48 @@
+/*
+ * The recorder: keeps the host's black box (core/blackbox/) on a disk, as machine.blackbox of the host file says.
+ *
+ * A life opens it step by step beside its guests' work: nothing waits for the disk. From then on the log follows, and
+ * records are made of crashes that have none yet (the heir's first duty), and of VMs that are lost or stopped for an
+ * error. A box that is not there, too small, or somebody else's is reported, and everything else goes on without it.
+ *
+ * One lock of its own, taken with any lock but those of the host's devices and the log held; whoever finds it taken leaves
+ * the work to its holder.
+ */
+#ifndef CORE_RECORDER_RECORDER_H
+#define CORE_RECORDER_RECORDER_H
+
+#include "abi/types.h"
+
+/* Finds disk and memory. While a life starts, after the drivers and before anything that could make a record. */
+void recorder_init(void);
+
+/* Does what there is to do, bounded. From the harts' loops, after drivers_poll. */
+void recorder_poll(void);
+
+/* Ticks at which recorder_poll has something to do again although nothing happens; ~0: never. */
+u64 recorder_next(void);
+
+/* A record of something that is no crash of the host, with the end of the log. Any context but the recorder's own. */
+void recorder_oops(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Before the machine goes off in order: all that waits is written, through a driver that is polled. */
+void recorder_finish(void);
+
+/*
+ * This life ends and no heir will come: the record of its panic, and whatever waits, through a driver that is polled. Takes no
+ * lock and no memory. Once: a second hart that dies waits for the first, and a hart that dies in here returns at once.
+ */
+void recorder_dying(const char *why);
+
+/* True if nobody will come after this life to write down why it ended. */
+bool recorder_is_last(void);
+
+struct blackbox_device;
+
+/*
+ * Takes disk `unit` away from its driver, resets it, and makes it `d`, polled, whose functions never say -EAGAIN. For the
+ * dying. A negative errno if there is no such disk or it does not answer. In drivers/.
+ */
+int disk_polled(unsigned unit, struct blackbox_device *d);
+
+#endif
