@@ -20,10 +20,12 @@ const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
 
 #define DUMP_TEXT                                                                                                             \
 	"With --host, writes a life of the hypervisor that has ended as an ELF core file. The argument is the "               \
-	"number of the life, as in outlive crash list; without it the newest dump that is complete is taken. "                \
-	"gdb-multiarch outlive.elf FILE shows all harts with their backtraces, and the hypervisor's variables. "              \
-	"The dump comes from the host's dump region, which --region names if the host is off. A dump that was "               \
-	"cut short is written as far as it goes, with status 1.\n\n"                                                          \
+	"number of the life, as in outlive crash list, or @ and the number of the dump, as in the list of --list; "           \
+	"without it the newest dump that is complete is taken. FILE is vmcore.LIFE if -o does not name it. "                  \
+	"gdb-multiarch outlive.elf FILE shows all harts with their backtraces, the one that crashed first, and the "          \
+	"hypervisor's variables; hart N is its thread N + 1. The dump comes from the host's dump region, which "              \
+	"--region names if the host is off. A dump that was cut short or is damaged is written as far as it goes, "           \
+	"with status 1.\n\n"                                                                                                  \
 	"With the name of a VM, writes its memory and vCPUs as of one instant into FILE, which -o names, for debuggers with " \
 	"the symbols of the guest's kernel. The guest stands still until all has been fetched; with --live it runs on, "      \
 	"and the host keeps for the dump what the guest overwrites meanwhile. With --format elf memory lies at its "          \
@@ -225,7 +227,8 @@ const struct command commands[] = {
 		.summary = "list the hypervisor's lives and how they ended",
 		.text = "One line a life: number, cause of its end, where, and the pauses of the recovery in microseconds: from "
 			"the fault until all harts were stopped, until the heir was entered, until it had adopted the estate, "
-			"until the first guest and until the last guest ran again; and all of it together.",
+			"until the first guest and until the last guest ran again; and all of it together. EVIDENCE is the "
+			"number of the life's dump, or says that the host still has a record of the crash.",
 		.run = crash_list_command,
 	},
 	{
@@ -234,10 +237,15 @@ const struct command commands[] = {
 		.arguments = "LIFE",
 		.arguments_min = 1,
 		.arguments_max = 1,
-		.options = TALKS,
+		.options = TALKS | O(REGION) | O(SYMBOLS),
 		.summary = "show everything that is known of one life",
-		.text = "All that the history has of one life, with what it said of its end.",
-		.examples = "outlive crash list\noutlive crash show 1",
+		.text = "All that is known of one life: what the history has, what it said of its end, and for each hart whether "
+			"it was in the hypervisor, with the backtrace, or in which guest; and the end of the log. All of that is "
+			"from the life's dump if there is one, else from the record that the host keeps of the last crashes, with "
+			"the tops of the stacks only. Functions and lines are those of outlive.elf if it is of the same build. "
+			"With --region the host need not run; LIFE can then also be @ and the number of a dump.",
+		.examples =
+			"outlive crash list\noutlive crash show 1\noutlive crash show 1 --region dumps.img  # of a host that is off",
 		.run = crash_show_command,
 	},
 	{

@@ -3,6 +3,8 @@
 #include "cli/client.h"
 #include "cli/clock.h"
 #include "cli/commands.h"
+#include "cli/crash_evidence.h"
+#include "cli/crash_show.h"
 #include "cli/exit_code.h"
 #include "cli/json_out.h"
 #include "cli/message.h"
@@ -26,11 +28,42 @@ static void pause_cell(struct table *t, u64 from, u64 to, u64 timebase)
 		table_cell(t, "-");
 }
 
-static void print_table(const struct ctl_life *lives, size_t count, u64 timebase)
+/* Where evidence of a life's end is: its dump's number, or if it has one a record in the estate. */
+struct evidence {
+	u64 dump; /* 0: none */
+	bool has_record;
+};
+
+static void find_evidence(struct client *c, const struct ctl_life *lives, size_t count, u64 running,
+			  struct evidence *evidence)
 {
-	static const char *const heads[] = { "LIFE",	 "<CAUSE", "HART",    "PC",    "<AT",
-					     "STOPPED",	 "HEIR",   "ADOPTED", "FIRST", "LAST",
-					     "TOTAL us", "VMS",	   "LOST" };
+	struct dump_file f;
+	bool has_region = dump_file_open_host(&f, &c->dir) == EXIT_CODE_OK;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct ctl_life *l = &lives[i];
+		const struct dump_slot *slot = NULL;
+
+		evidence[i] = (struct evidence){ 0 };
+		if (l->cause == LIFE_RUNNING)
+			continue;
+		if (has_region && !f.error)
+			slot = dump_file_of_life(&f, l->number, l->t_fault);
+		evidence[i].dump = slot ? slot->head.number : 0;
+		/* What is further back has been overwritten. */
+		evidence[i].has_record = l->number + CRASH_RECORDS >= running &&
+					 crash_evidence_has_record(c, l->number);
+	}
+	if (has_region)
+		dump_file_close(&f);
+}
+
+static void print_table(const struct ctl_life *lives, const struct evidence *evidence, size_t count,
+			u64 timebase)
+{
+	static const char *const heads[] = { "LIFE",	 "<CAUSE", "HART",    "PC",	  "<AT",
+					     "STOPPED",	 "HEIR",   "ADOPTED", "FIRST",	  "LAST",
+					     "TOTAL us", "VMS",	   "LOST",    "<EVIDENCE" };
 	struct table t;
 
 	table_begin(&t, heads, ARRAY_SIZE(heads));
@@ -52,6 +85,10 @@ static void print_table(const struct ctl_life *lives, size_t count, u64 timebase
 		pause_cell(&t, l->t_fault, l->t_last_guest, timebase);
 		table_cell(&t, has_ended ? "%llu" : "-", (unsigned long long)l->vms_adopted);
 		table_cell(&t, has_ended ? "%llu" : "-", (unsigned long long)l->vms_lost);
+		if (evidence[i].dump)
+			table_cell(&t, "dump @%llu", (unsigned long long)evidence[i].dump);
+		else
+			table_cell(&t, "%s", evidence[i].has_record ? "record" : "-");
 	}
 	table_end(&t);
 }
@@ -75,6 +112,7 @@ static int open_history(struct client *c, const struct options *o, struct ctl_li
 int crash_list_command(const struct options *o)
 {
 	struct ctl_life lives[LIFE_COUNT];
+	struct evidence evidence[LIFE_COUNT];
 	struct ctl_host host;
 	struct client c;
 	size_t count;
@@ -82,87 +120,24 @@ int crash_list_command(const struct options *o)
 
 	if (code)
 		return code;
+	find_evidence(&c, lives, count, host.life, evidence);
 	if (o->json) {
 		json_t *list = json_array();
 
-		for (size_t i = 0; i < count; i++)
-			json_array_append_new(list, json_of_life(&lives[i], host.timebase));
+		for (size_t i = 0; i < count; i++) {
+			json_t *life = json_of_life(&lives[i], host.timebase);
+
+			json_object_set_new(life, "dump",
+					    evidence[i].dump ? json_number(evidence[i].dump) : json_null());
+			json_object_set_new(life, "record", json_boolean(evidence[i].has_record));
+			json_array_append_new(list, life);
+		}
 		json_out(json_pack("{s:s,s:o}", "name", c.info.name, "lives", list), false);
 	} else {
-		print_table(lives, count, host.timebase);
+		print_table(lives, evidence, count, host.timebase);
 	}
 	client_close(&c);
 	return EXIT_CODE_OK;
-}
-
-/* ---- show ---- */
-
-static void print_point(const char *name, u64 at, u64 fault, u64 timebase)
-{
-	if (!at || !timebase)
-		printf("  %-14s -\n", name);
-	else if (fault && at >= fault)
-		printf("  %-14s %.6f s   fault + %.0f us\n", name, (double)at / (double)timebase,
-		       units_microseconds(fault, at, timebase));
-	else
-		printf("  %-14s %.6f s\n", name, (double)at / (double)timebase);
-}
-
-static void print_life(const struct ctl_life *l, u64 timebase)
-{
-	printf("life %llu, slot %llu, begun on hart %llu\n", (unsigned long long)l->number,
-	       (unsigned long long)l->slot, (unsigned long long)l->boot_hart);
-	print_point("started", l->t_start, 0, timebase);
-	if (l->cause == LIFE_RUNNING) {
-		printf("still running\n");
-		return;
-	}
-	printf("ended: %s on hart %llu, pc 0x%llx (from the start of its slot), value 0x%llx\n",
-	       name_of_life_cause(l->cause), (unsigned long long)l->crash_hart,
-	       (unsigned long long)l->crash_pc, (unsigned long long)l->crash_value);
-	if (*l->text)
-		printf("  \"%s\"\n", l->text);
-	print_point("fault", l->t_fault, 0, timebase);
-	print_point("stopped", l->t_stopped, l->t_fault, timebase);
-	print_point("heir entered", l->t_heir, l->t_fault, timebase);
-	print_point("adopted", l->t_adopted, l->t_fault, timebase);
-	print_point("first guest", l->t_first_guest, l->t_fault, timebase);
-	print_point("last guest", l->t_last_guest, l->t_fault, timebase);
-	printf("VMs: %llu adopted, %llu lost\n", (unsigned long long)l->vms_adopted,
-	       (unsigned long long)l->vms_lost);
-}
-
-int crash_show_command(const struct options *o)
-{
-	struct ctl_life lives[LIFE_COUNT];
-	const struct ctl_life *found = NULL;
-	struct ctl_host host;
-	struct client c;
-	size_t count;
-	u64 number;
-	int code;
-
-	if (!units_parse_number(o->arguments[0], &number)) {
-		message_error("\"%s\" is not the number of a life", o->arguments[0]);
-		return EXIT_CODE_USAGE;
-	}
-	code = open_history(&c, o, lives, &count, &host);
-	if (code)
-		return code;
-	for (size_t i = 0; i < count; i++)
-		if (lives[i].number == number)
-			found = &lives[i];
-	if (!found) {
-		message_error("the history has no life %llu; \"outlive crash list\" shows it",
-			      (unsigned long long)number);
-		code = EXIT_CODE_NOT_FOUND;
-	} else if (o->json) {
-		json_out(json_of_life(found, host.timebase), false);
-	} else {
-		print_life(found, host.timebase);
-	}
-	client_close(&c);
-	return code;
 }
 
 /* ---- inject ---- */
@@ -242,7 +217,7 @@ static int inject(struct client *c, u32 kind, u64 end, const struct options *o)
 	if (o->json)
 		json_out(json_of_life(&life, host.timebase), false);
 	else
-		print_life(&life, host.timebase);
+		crash_print_life(&life, host.timebase);
 	return EXIT_CODE_OK;
 }
 

@@ -1,11 +1,272 @@
 /* `outlive dump --host`: a core file of a life of the hypervisor that has ended. */
 #include "cli/dump.h"
+#include "cli/dump_core.h"
+#include "cli/dump_file.h"
 #include "cli/exit_code.h"
+#include "cli/host_symbols.h"
+#include "cli/json_out.h"
+#include "cli/memory.h"
 #include "cli/message.h"
+#include "cli/names.h"
+#include "cli/table.h"
+#include "cli/units.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned long long ull;
+
+/* ---- The region ---- */
+
+static int open_region(struct dump_file *f, const struct options *o)
+{
+	struct rundir dir;
+	int code;
+
+	if (o->region)
+		return dump_file_open(f, memory_copy(o->region));
+	if (rundir_open(&dir, o->host) < 0)
+		return EXIT_CODE_NOT_FOUND;
+	code = dump_file_open_host(f, &dir);
+	if (code == EXIT_CODE_NOT_FOUND)
+		message_error("host \"%s\" keeps no dumps: its file has no machine.dumps", dir.name);
+	rundir_close(&dir);
+	return code;
+}
+
+/* ---- list ---- */
+
+static json_t *json_of_slot(const struct dump_slot *s)
+{
+	const struct dump_head *h = &s->head;
+	json_t *o = json_pack("{s:s,s:o}", "state", dump_slot_text(s), "at", json_number(s->at));
+
+	if (s->state != DUMP_SLOT_GOOD)
+		return o;
+	json_object_set_new(o, "number", json_number(h->number));
+	json_object_set_new(o, "life", json_number(h->life));
+	json_object_set_new(o, "cause", json_string(name_of_life_cause(h->cause)));
+	json_object_set_new(o, "hart", json_number(h->crash_hart));
+	json_object_set_new(o, "harts", json_number(h->hart_count));
+	json_object_set_new(o, "bytes", json_number(h->bytes));
+	json_object_set_new(o, "raw_bytes", json_number(h->raw_bytes));
+	json_object_set_new(o, "seconds", h->seconds ? json_integer(h->seconds) : json_null());
+	json_object_set_new(o, "took_us",
+			    h->t_ended ? json_real(units_microseconds(h->t_begun, h->t_ended, h->timebase))
+				       : json_null());
+	json_object_set_new(o, "slot_base", json_number(h->slot_base));
+	json_object_set_new(o, "build", json_text(h->build, strlen(h->build)));
+	json_object_set_new(o, "text", json_text(h->text, strlen(h->text)));
+	return o;
+}
+
+static void put_row(struct table *t, const struct dump_slot *s)
+{
+	const struct dump_head *h = &s->head;
+	char stored[24], raw[24], time[40] = "-";
+
+	if (h->seconds)
+		blackbox_time_text(time, sizeof(time), (struct blackbox_time){ .seconds = h->seconds });
+	if (strrchr(time, '.'))
+		*strrchr(time, '.') = '\0';
+	table_cell(t, "%llu", (ull)h->life);
+	table_cell(t, "@%llu", (ull)h->number);
+	table_cell(t, "%s", dump_slot_text(s));
+	table_cell(t, "%s", name_of_life_cause(h->cause));
+	table_cell(t, "%llu", (ull)h->crash_hart);
+	table_cell(t, "%s", time);
+	table_cell(t, "%s", h->bytes ? units_format_size(stored, sizeof(stored), h->bytes) : "-");
+	table_cell(t, "%s", h->raw_bytes ? units_format_size(raw, sizeof(raw), h->raw_bytes) : "-");
+	table_cell(t, "%s", h->text);
+}
+
+static void list_table(const struct dump_file *f)
+{
+	static const char *const heads[] = { "LIFE",	    "DUMP",   "<STATE", "<CAUSE", "HART",
+					     "<TIME (UTC)", "STORED", "MEMORY", "<TEXT" };
+	struct table t;
+
+	table_begin(&t, heads, ARRAY_SIZE(heads));
+	for (u32 i = 0; i < f->view.count; i++)
+		if (f->view.slots[i].state == DUMP_SLOT_GOOD)
+			put_row(&t, &f->view.slots[i]);
+	table_end(&t);
+	for (u32 i = 0; i < f->view.count; i++)
+		if (f->view.slots[i].state > DUMP_SLOT_GOOD)
+			printf("place %u of %u, at byte %llu: %s\n", i + 1, f->view.count,
+			       (ull)f->view.slots[i].at, dump_slot_text(&f->view.slots[i]));
+}
+
+/* What cannot be read is part of the list, and of the exit code. */
+static int list(const struct dump_file *f, bool json)
+{
+	int code = EXIT_CODE_OK;
+
+	for (u32 i = 0; i < f->view.count; i++)
+		if (f->view.slots[i].state > DUMP_SLOT_GOOD)
+			code = EXIT_CODE_FAILED;
+	if (json) {
+		json_t *dumps = json_array();
+
+		for (u32 i = 0; i < f->view.count; i++)
+			if (f->view.slots[i].state != DUMP_SLOT_EMPTY)
+				json_array_append_new(dumps, json_of_slot(&f->view.slots[i]));
+		json_out(json_pack("{s:s,s:o,s:o,s:o}", "file", f->path, "keep", json_number(f->view.count),
+				   "slot_size", json_number(f->view.slot_size), "dumps", dumps),
+			 false);
+	} else {
+		list_table(f);
+	}
+	return code;
+}
+
+/* ---- The core file ---- */
+
+static const char *const part_names[DUMP_PARTS] = { "slot", "estate" };
+
+/* Every run of pages that the dump does not have. */
+static json_t *missing_ranges(const struct dump_life *life)
+{
+	json_t *ranges = json_array();
+
+	for (size_t i = 0; i < DUMP_PARTS; i++) {
+		const struct dump_part *p = &life->parts[i];
+		u64 pages = p->size / PAGE_SIZE, first = 0;
+
+		for (u64 page = 0; page <= pages; page++) {
+			if (page < pages && p->known[page] == DUMP_PAGE_UNKNOWN)
+				continue;
+			if (page > first)
+				json_array_append_new(
+					ranges, json_pack("{s:s,s:o,s:o}", "of", part_names[i], "address",
+							  json_number(p->base + first * PAGE_SIZE), "bytes",
+							  json_number((page - first) * PAGE_SIZE)));
+			first = page + 1;
+		}
+	}
+	return ranges;
+}
+
+/* Ranges that are named one by one; a line says how many more there are. */
+#define RANGES_NAMED 8
+
+static void print_missing(json_t *ranges)
+{
+	size_t count = json_array_size(ranges);
+
+	for (size_t i = 0; i < count && i < RANGES_NAMED; i++) {
+		json_t *r = json_array_get(ranges, i);
+		u64 address = (u64)json_integer_value(json_object_get(r, "address"));
+		u64 bytes = (u64)json_integer_value(json_object_get(r, "bytes"));
+
+		message_note("  0x%llx to 0x%llx of the %s is missing", (ull)address, (ull)(address + bytes),
+			     json_string_value(json_object_get(r, "of")));
+	}
+	if (count > RANGES_NAMED)
+		message_note("  and %zu more ranges", count - RANGES_NAMED);
+}
+
+static void warn_build(const struct dump_life *life, const struct options *o)
+{
+	struct host_symbols symbols;
+	char *path = host_symbols_find(o->symbols);
+
+	if (path && host_symbols_open(&symbols, path) == 0) {
+		if (!host_symbols_match(&symbols, life->head.build))
+			message_note("%s is of another build than the dump (%s): its symbols do not fit",
+				     path, life->head.build);
+		host_symbols_close(&symbols);
+	}
+	free(path);
+}
+
+static void report(const struct dump_life *life, const struct dump_core_summary *s, const struct options *o,
+		   const char *path)
+{
+	json_t *missing = missing_ranges(life);
+	char size[24], stored[24];
+
+	if (o->json) {
+		json_out(json_pack("{s:s,s:o,s:o,s:s,s:o,s:o,s:o,s:b,s:o,s:o}", "file", path, "life",
+				   json_number(life->head.life), "number", json_number(life->head.number),
+				   "build", life->head.build, "bytes", json_number(s->bytes), "stored_bytes",
+				   json_number(s->stored), "harts", json_number(s->harts), "whole",
+				   life->is_whole, "damaged_places", json_number(life->damaged), "missing",
+				   missing),
+			 false);
+		return;
+	}
+	message_note("%s: life %llu, %s (%s that are no holes), %llu of %llu harts", path,
+		     (ull)life->head.life, units_format_size(size, sizeof(size), s->bytes),
+		     units_format_size(stored, sizeof(stored), s->stored), (ull)s->harts,
+		     (ull)life->head.hart_count);
+	if (!life->is_whole)
+		print_missing(missing);
+	json_decref(missing);
+}
+
+/* What is wrong with the dump itself, said before it is written. */
+static void warn(const struct dump_life *life, const struct dump_slot *slot, const struct dump_file *f)
+{
+	if (life->head.state != DUMP_COMPLETE)
+		message_error("%s: dump @%llu is %s: what there is of it is written", f->path,
+			      (ull)life->head.number, dump_slot_text(slot));
+	else if (!life->is_whole)
+		message_error(
+			"%s: dump @%llu is damaged in %llu places, first at byte %llu: the rest is written",
+			f->path, (ull)life->head.number, (ull)life->damaged,
+			(ull)(slot->at + life->first_damage));
+	if (!life->crash)
+		message_error("%s: dump @%llu has no record of the crash: no hart's registers are known",
+			      f->path, (ull)life->head.number);
+}
+
+static int write_core(const struct dump_file *f, const struct dump_slot *slot, const struct options *o)
+{
+	struct dump_core_summary summary;
+	struct dump_life life;
+	struct output_file out;
+	char *path;
+	int error = dump_life_read(&f->view, slot, &life);
+
+	if (error) {
+		message_error("%s: %s", f->path, strerror(-error));
+		dump_life_free(&life);
+		return EXIT_CODE_FAILED;
+	}
+	warn(&life, slot, f);
+	path = o->output ? memory_copy(o->output) : memory_format("vmcore.%llu", (ull)life.head.life);
+	error = output_begin(&out, path, o->overwrite);
+	if (!error)
+		dump_core_write(&life, &out, &summary);
+	error = output_end(&out, true);
+	if (!error) {
+		report(&life, &summary, o, path);
+		warn_build(&life, o);
+	}
+	error = error || !life.is_whole || !life.crash;
+	dump_life_free(&life);
+	free(path);
+	return error ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+}
 
 int dump_host(const struct options *o)
 {
-	(void)o;
-	message_error("dumps of the host are not supported yet");
-	return EXIT_CODE_FAILED;
+	const struct dump_slot *slot;
+	struct dump_file f;
+	int code = open_region(&f, o);
+
+	if (code)
+		return code;
+	if (f.error && !(f.error == -ENODATA && o->list)) {
+		code = dump_file_complain(&f);
+	} else if (o->list) {
+		code = list(&f, o->json);
+	} else {
+		slot = dump_file_select(&f, o->argument_count ? o->arguments[0] : NULL);
+		code = slot ? write_core(&f, slot, o) : EXIT_CODE_NOT_FOUND;
+	}
+	dump_file_close(&f);
+	return code;
 }

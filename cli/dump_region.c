@@ -95,8 +95,7 @@ struct chunks {
 	const struct dump_slot *slot;
 	u64 end;      /* where chunks end: of the dump if it says so, else of slot or file */
 	bool has_end; /* the dump says so */
-	u8 *stored;   /* [room], of the last chunk that was read */
-	size_t room;
+	u8 *stored;   /* [DUMP_CHUNK_MAX], of the last chunk that was read */
 };
 
 static int read_at(const struct chunks *c, u64 at, void *to, size_t bytes)
@@ -147,10 +146,8 @@ static int read_chunk(struct chunks *c, u64 at, struct dump_chunk *k)
 		return error;
 	if (!is_chunk_sane(k) || c->end - at < chunk_length(k))
 		return 0;
-	if (c->room < k->stored_bytes) {
-		c->room = DUMP_CHUNK_MAX;
-		c->stored = memory_resize(c->stored, c->room, 1);
-	}
+	if (!c->stored)
+		c->stored = memory_new(DUMP_CHUNK_MAX, 1);
 	error = read_at(c, at + sizeof(*k), c->stored, k->stored_bytes);
 	if (error)
 		return error;
@@ -159,24 +156,9 @@ static int read_chunk(struct chunks *c, u64 at, struct dump_chunk *k)
 	return crc32c(crc, c->stored, k->stored_bytes) == k->crc;
 }
 
-/* True if the headers from `at` on lead to the end of the dump, exactly. */
-static bool leads_to_end(const struct chunks *c, u64 at)
-{
-	struct dump_chunk k;
-
-	while (c->end - at >= sizeof(k)) {
-		if (read_at(c, at, &k, sizeof(k)) || !is_chunk_sane(&k) || c->end - at < chunk_length(&k))
-			return false;
-		at += chunk_length(&k);
-		if (k.kind == DUMP_CHUNK_END)
-			return at == c->end;
-	}
-	return false;
-}
-
 /*
- * Where chunks go on behind one that does not check, or 0. A chunk may also be a stale one in memory that was dumped, so
- * only those count that lead to the end.
+ * Where chunks go on behind one that does not check, or 0. Only if the dump says how long it is: behind one that was cut
+ * short there is nothing.
  */
 static u64 resync(struct chunks *c, u64 at)
 {
@@ -191,6 +173,7 @@ static u64 resync(struct chunks *c, u64 at)
 		if (read_at(c, at, window, bytes))
 			return 0;
 		for (size_t i = 0; i + sizeof(u32) <= bytes; i += 8) {
+			struct dump_chunk k;
 			u32 magic;
 
 			memcpy(&magic, window + i, sizeof(magic));
@@ -198,7 +181,7 @@ static u64 resync(struct chunks *c, u64 at)
 				continue;
 			if (++tries > RESYNC_TRIES)
 				return 0;
-			if (leads_to_end(c, at + i))
+			if (read_chunk(c, at + i, &k) == 1)
 				return at + i;
 		}
 	}

@@ -10,6 +10,7 @@
 #include "cli/exit_code.h"
 #include "cli/host_file.h"
 #include "cli/json_out.h"
+#include "cli/library.h"
 #include "cli/memory.h"
 #include "cli/message.h"
 #include "cli/run_kernel.h"
@@ -52,36 +53,6 @@ int run_load(const char *file, enum host_check_scope scope, struct host_spec *sp
 
 /* ---- The hypervisor's own files ---- */
 
-/* FILE in $OUTLIVE_LIB, beside this program, or in ../lib/outlive of where it is installed. NULL if nowhere. */
-static char *find_file(const char *file)
-{
-	const char *library = getenv("OUTLIVE_LIB");
-	static const char *const places[] = { "%s/%s", "%s/../lib/outlive/%s" };
-	char program[PATH_MAX];
-	ssize_t length;
-	char *path;
-
-	if (library && *library) {
-		path = memory_format("%s/%s", library, file);
-		if (access(path, R_OK) == 0)
-			return path;
-		free(path);
-		return NULL;
-	}
-	length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	program[length < 0 ? 0 : length] = '\0';
-	if (strrchr(program, '/'))
-		*strrchr(program, '/') = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		path = i == 0 ? memory_format("%s/%s", program, file)
-			      : memory_format("%s/../lib/outlive/%s", program, file);
-		if (access(path, R_OK) == 0)
-			return path;
-		free(path);
-	}
-	return NULL;
-}
-
 struct machine_files {
 	struct qemu_options qemu;
 	char *firmware, *image;
@@ -96,8 +67,8 @@ static int find_machine(const struct options *o, struct machine_files *files)
 		message_error("--firmware is warden or stock, not \"%s\"", o->firmware);
 		return EXIT_CODE_USAGE;
 	}
-	files->image = find_file("outlive.bin");
-	files->firmware = is_stock ? memory_copy("default") : find_file("warden.bin");
+	files->image = library_find("outlive.bin");
+	files->firmware = is_stock ? memory_copy("default") : library_find("warden.bin");
 	if (!files->image || !files->firmware) {
 		message_error("%s is not %s (\"make\" builds it; OUTLIVE_LIB names its directory)%s",
 			      files->image ? "the firmware warden.bin" : "the hypervisor outlive.bin",
@@ -254,6 +225,17 @@ static int run_in_child(const struct options *o, const struct host_plan *plan,
 
 /* ---- The command ---- */
 
+/* Where the other commands find the dumps of this host. */
+static void note_dumps(struct rundir *dir, const struct host_plan *plan)
+{
+	const char *file = plan->spec->machine.dumps.file.value;
+	char *path = file ? realpath(file, NULL) : NULL;
+
+	if (path)
+		rundir_write_text(dir, "dumps", path);
+	free(path);
+}
+
 static int start(const struct options *o, const struct host_plan *plan)
 {
 	unsigned up_seconds = o->has_timeout ? (unsigned)o->timeout : UP_SECONDS;
@@ -268,6 +250,7 @@ static int start(const struct options *o, const struct host_plan *plan)
 	if (!code && rundir_create(&dir, plan->spec->name.value, o->dir) < 0)
 		code = EXIT_CODE_FAILED;
 	if (!code) {
+		note_dumps(&dir, plan);
 		message_note("starting \"%s\": %u harts, %s, boot pack of %s", dir.name, plan->harts,
 			     units_format_size(memory, sizeof(memory), plan->memory),
 			     units_format_size(pack, sizeof(pack), plan->pack_size));

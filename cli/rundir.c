@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,7 @@ static int take(struct rundir *dir)
 static bool is_file_of_ours(const char *name)
 {
 	static const char *const names[] = { "control",	 "pack",    "qemu.pid", "serial.log",
-					     "qemu.log", "run.log", "uplink" };
+					     "qemu.log", "run.log", "uplink",	"dumps" };
 	size_t length = strlen(name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -250,14 +251,40 @@ int rundir_create(struct rundir *dir, const char *name, const char *directory)
 	return error;
 }
 
-void rundir_write_number(struct rundir *dir, const char *file, long number)
+void rundir_write_text(struct rundir *dir, const char *file, const char *text)
 {
 	int fd = openat(dir->fd, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return;
-	dprintf(fd, "%ld\n", number);
+	dprintf(fd, "%s\n", text);
 	close(fd);
+}
+
+void rundir_write_number(struct rundir *dir, const char *file, long number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ld", number);
+	rundir_write_text(dir, file, text);
+}
+
+char *rundir_read_text(const struct rundir *dir, const char *file)
+{
+	int fd = openat(dir->fd, file, O_RDONLY | O_CLOEXEC);
+	char *text;
+	ssize_t got;
+
+	if (fd < 0)
+		return NULL;
+	text = memory_new(1, PATH_MAX + 1);
+	got = read(fd, text, PATH_MAX);
+	close(fd);
+	text[got < 0 ? 0 : strcspn(text, "\n")] = '\0';
+	if (*text)
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* Our own files are in it, and no folders. */
@@ -278,6 +305,7 @@ void rundir_end(struct rundir *dir)
 	unlinkat(dir->fd, "control", 0);
 	unlinkat(dir->fd, "pack", 0);
 	unlinkat(dir->fd, "uplink", 0);
+	unlinkat(dir->fd, "dumps", 0);
 	unlinkat(dir->fd, "qemu.pid", 0);
 	if (dir->link)
 		unlink(dir->link);

@@ -8,6 +8,7 @@
  *     pack         the boot pack
  *     serial.log   what firmware and hypervisor wrote to the serial line
  *     qemu.log     what QEMU itself said
+ *     dumps        path of the host's dump region, if it has one
  *     run.log      of a detached host: what `outlive run` would have printed
  *     console-VM.log  output of a VM's consoles
  *
@@ -39,6 +40,12 @@ void rundir_own(struct rundir *dir);
 
 /* A small file with a number. */
 void rundir_write_number(struct rundir *dir, const char *file, long number);
+
+/* A small file with a text of one line. */
+void rundir_write_text(struct rundir *dir, const char *file, const char *text);
+
+/* Its text; free() it. NULL if there is no such file. */
+char *rundir_read_text(const struct rundir *dir, const char *file);
 
 /* Removes what only a running host needs, then closes. The logs stay. */
 void rundir_end(struct rundir *dir);

@@ -78,6 +78,7 @@ entry_saved:
 	/* It does not return; ra says to a backtrace that there is nothing before. */
 	call	exit_handle
 	.cfi_endproc
+	.size	guest_exit, . - guest_exit
 
 	.globl	guest_enter
 	.type	guest_enter, @function
@@ -126,6 +127,7 @@ guest_enter:
 	ld	a0, VCPU_X_a0(a0)
 	sret
 	.cfi_endproc
+	.size	guest_enter, . - guest_enter
 
 	/*
 	 * A trap out of HS-mode: a read of guest memory that faulted (hypervisor_trap sends it on to hart->fixup), or the
@@ -210,3 +212,4 @@ hs_trap:
 	ld	t6, 248(t6)
 	sret
 	.cfi_endproc
+	.size	hs_trap, . - hs_trap

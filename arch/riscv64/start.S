@@ -88,3 +88,4 @@ secondary_entry:
 	call	hart_secondary
 	j	hang
 	.cfi_endproc
+	.size	secondary_entry, . - secondary_entry
