@@ -172,7 +172,7 @@ static void add_passes(struct arguments *a, const struct host_plan *plan)
 {
 	for (u32 i = 0; i < plan->pass_count; i++) {
 		const struct plan_pass *pass = &plan->passes[i];
-		char *path;
+		char *path, *serial;
 
 		if (!pass->disk) {
 			add(a, "-device");
@@ -182,12 +182,14 @@ static void add_passes(struct arguments *a, const struct host_plan *plan)
 		if (!pass->disk->file.value)
 			continue;
 		path = escape(pass->disk->file.value);
+		serial = escape(pass->serial);
 		add(a, "-drive");
 		add(a, "file=%s,format=raw,if=none,id=root%u,cache=writeback,file.locking=auto%s", path, i,
 		    pass->disk->readonly.value ? ",readonly=on" : "");
 		add(a, "-device");
-		add(a, "virtio-blk-device,drive=root%u,serial=%s,bus=virtio-mmio-bus.%u", i, pass->serial,
+		add(a, "virtio-blk-device,drive=root%u,serial=%s,bus=virtio-mmio-bus.%u", i, serial,
 		    pass->window);
+		free(serial);
 		free(path);
 	}
 }

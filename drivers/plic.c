@@ -134,9 +134,11 @@ void host_plic_handle(unsigned hart)
 
 		if (!irq)
 			return;
-		/* The root VM's: it completes it when it is done with the device. */
+		/* The root VM's: it completes it when it is done with the device. One that it left behind is closed. */
 		if (root_interrupt(irq))
 			continue;
+		if (irq < PLIC_SOURCES && (root_sources() >> irq & 1))
+			host_plic_disable(irq);
 		drivers_interrupt(irq);
 		io_write32(plic(PLIC_CLAIM(context)), irq);
 	}

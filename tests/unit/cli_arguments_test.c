@@ -127,7 +127,12 @@ static void test_qemu(void **state)
 			   "    memory: 64MiB\n"
 			   "    kernel: kernel\n"
 			   "    disks: [{file: '/disk,a'}, {file: /b, readonly: true}]\n"
-			   "    networks: [{switch: s, uplink: true, forward: ['tcp:2222:22']}]\n";
+			   "    networks: [{switch: s, uplink: true, forward: ['tcp:2222:22']}]\n"
+			   "  - name: r\n"
+			   "    root: true\n"
+			   "    memory: 64MiB\n"
+			   "    kernel: kernel\n"
+			   "    disks: [{file: '/c,c', serial: 's,s'}]\n";
 	struct qemu_options options = { .firmware = "warden.bin", .image = "outlive.bin", .icount = true };
 	struct rundir dir = { .path = "/run,dir", .fd = -1, .pid_fd = -1 };
 	struct diagnostics d = { .file = "host" };
@@ -154,7 +159,10 @@ static void test_qemu(void **state)
 		"-device virtio-blk-device,drive=disk1,bus=virtio-mmio-bus.2 "
 		"-netdev user,id=uplink,hostfwd=tcp:127.0.0.1:2222-:22 "
 		"-device virtio-net-device,netdev=uplink,bus=virtio-mmio-bus.3 "
-		"-device virtio-rng-device,bus=virtio-mmio-bus.4");
+		"-device virtio-rng-device,bus=virtio-mmio-bus.4 "
+		"-drive file=/c,,c,format=raw,if=none,id=root0,cache=writeback,file.locking=auto "
+		"-device virtio-blk-device,drive=root0,serial=s,,s,bus=virtio-mmio-bus.7 "
+		"-device virtio-rng-device,bus=virtio-mmio-bus.6");
 	free(text);
 	qemu_free_arguments(arguments);
 	host_plan_free(&plan);

@@ -236,6 +236,19 @@ static const struct {
 	{ VM "}\n  - {name: a, memory: 64MiB, kernel: kernel}\n",
 	  "host.yaml:3: vms[1].name: \"a\" is the name of vms[0] (line 2) too" },
 	{ VM ", confidential: true}\n", "host.yaml:2: vms[0].confidential: not supported yet" },
+	{ VM ", root: true, affinity: 0}\n",
+	  "host.yaml:2: vms[0].affinity: the root VM's vCPUs are the machine's harts" },
+	{ VM ", root: true, confidential: true}\n", "vms[0].confidential: the root VM cannot be" },
+	{ VM ", root: true, networks: [{switch: x}]}\n", "vms[0].networks: not supported for the root VM" },
+	{ VM ", root: true, console: virtio}\n", "vms[0].console: the root VM's console is the UART" },
+	{ "machine: {harts: 2}\n" VM ", root: true, vcpus: 1}\n", "vms[0].vcpus: the root VM has as many" },
+	{ VM ", root: true, vcpus: 65}\n", "which are 64 at most" },
+	{ VM ", root: true}\n  - {name: b, memory: 64MiB, kernel: kernel, root: true}\n",
+	  "host.yaml:3: vms[1].root: a host has one root VM, and vms[0] (line 2) is it" },
+	{ VM ", root: true, disks: [{file: disk, readonly: true}, {file: disk, readonly: true}, "
+	     "{file: disk, readonly: true}, {file: disk, readonly: true}, {file: disk, readonly: true}, "
+	     "{file: disk, readonly: true}, {file: disk, readonly: true}]}\n",
+	  "vms[0]: has 8 devices of the machine (disks, rng), at most 7" },
 	{ "machine: {harts: 2}\n" VM ", affinity: 0-2}\n",
 	  "vms[0].affinity: names a hart that the machine does not have" },
 	{ "vms:\n  - {name: a, memory: 4MiB, kernel: big}\n",
@@ -433,6 +446,44 @@ static void test_defaults(void **state)
 	unload(&l);
 }
 
+/* The root VM has the machine's harts, and its devices in the last windows. */
+static void test_root(void **state)
+{
+	const struct vm_config *vm;
+	struct loaded l;
+
+	(void)state;
+	load(&l,
+	     "machine: {harts: 3}\n" VM "}\n"
+	     "  - {name: r, memory: 192MiB, kernel: kernel, root: true, disks: [{file: disk, serial: x}]}\n");
+	assert_string_equal(l.report, "");
+	vm = &l.plan.vms[1];
+	assert_int_equal(vm->flags, VM_ROOT);
+	assert_int_equal(vm->vcpus, 3);
+	assert_int_equal(vm->devices[0].kind, VM_DEV_PASS);
+	assert_int_equal(vm->devices[0].host_unit, 7);
+	assert_int_equal(vm->devices[1].kind, VM_DEV_PASS);
+	assert_int_equal(vm->devices[1].host_unit, 6);
+	assert_int_equal(vm->devices[2].kind, VM_DEV_NONE);
+	assert_int_equal(l.plan.pass_count, 2);
+	assert_string_equal(l.plan.passes[0].serial, "x");
+	assert_null(l.plan.passes[1].disk);
+	assert_int_equal(l.plan.disk_count, 0);
+	assert_true(l.plan.has_rng);
+	/* The pack lies in the middle of small machines: its RAM must be in one piece beside it. */
+	assert_true(l.plan.memory >= MIB(132) + MIB(192) + MIB(16));
+	unload(&l);
+	/* Its own number is the machine's, if that has none; else theirs is its. */
+	load(&l, VM ", root: true, vcpus: 3}\n");
+	assert_string_equal(l.report, "");
+	assert_int_equal(l.plan.harts, 3);
+	unload(&l);
+	load(&l, VM ", vcpus: 2}\n  - {name: r, memory: 64MiB, kernel: kernel, root: true}\n");
+	assert_string_equal(l.report, "");
+	assert_int_equal(l.plan.vms[1].vcpus, l.plan.harts);
+	unload(&l);
+}
+
 static void test_everything(void **state)
 {
 	const struct vm_config *a, *b;
@@ -548,7 +599,8 @@ int main(void)
 		cmocka_unit_test(test_evidence),    cmocka_unit_test(test_too_many_disks),
 		cmocka_unit_test(test_port_in_use), cmocka_unit_test(test_not_writable),
 		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_anchors),	    cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_root),	    cmocka_unit_test(test_anchors),
+		cmocka_unit_test(test_forward),
 	};
 
 	return cmocka_run_group_tests(tests, make_place, remove_place);
