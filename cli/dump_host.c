@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef unsigned long long ull;
+typedef unsigned long long ull; /* what printf calls a u64 */
 
 /* ---- The region ---- */
 
@@ -160,7 +160,9 @@ static void print_missing(json_t *ranges)
 		u64 address = (u64)json_integer_value(json_object_get(r, "address"));
 		u64 bytes = (u64)json_integer_value(json_object_get(r, "bytes"));
 
-		message_note("  0x%llx to 0x%llx of the %s is missing", (ull)address, (ull)(address + bytes),
+		u64 end = address + bytes;
+
+		message_note("  0x%llx to 0x%llx of the %s is missing", (ull)address, (ull)end,
 			     json_string_value(json_object_get(r, "of")));
 	}
 	if (count > RANGES_NAMED)
@@ -209,14 +211,15 @@ static void report(const struct dump_life *life, const struct dump_core_summary 
 /* What is wrong with the dump itself, said before it is written. */
 static void warn(const struct dump_life *life, const struct dump_slot *slot, const struct dump_file *f)
 {
+	u64 first = slot->at + life->first_damage;
+
 	if (life->head.state != DUMP_COMPLETE)
 		message_error("%s: dump @%llu is %s: what there is of it is written", f->path,
 			      (ull)life->head.number, dump_slot_text(slot));
 	else if (!life->is_whole)
 		message_error(
 			"%s: dump @%llu is damaged in %llu places, first at byte %llu: the rest is written",
-			f->path, (ull)life->head.number, (ull)life->damaged,
-			(ull)(slot->at + life->first_damage));
+			f->path, (ull)life->head.number, (ull)life->damaged, (ull)first);
 	if (!life->crash)
 		message_error("%s: dump @%llu has no record of the crash: no hart's registers are known",
 			      f->path, (ull)life->head.number);
@@ -224,7 +227,7 @@ static void warn(const struct dump_life *life, const struct dump_slot *slot, con
 
 static int write_core(const struct dump_file *f, const struct dump_slot *slot, const struct options *o)
 {
-	struct dump_core_summary summary;
+	struct dump_core_summary summary = { 0 };
 	struct dump_life life;
 	struct output_file out;
 	char *path;

@@ -146,8 +146,6 @@ static int read_chunk(struct chunks *c, u64 at, struct dump_chunk *k)
 		return error;
 	if (!is_chunk_sane(k) || c->end - at < chunk_length(k))
 		return 0;
-	if (!c->stored)
-		c->stored = memory_new(DUMP_CHUNK_MAX, 1);
 	error = read_at(c, at + sizeof(*k), c->stored, k->stored_bytes);
 	if (error)
 		return error;
@@ -295,7 +293,7 @@ static void count_missing(struct dump_part *p)
 int dump_life_read(const struct dump_region_view *view, const struct dump_slot *slot, struct dump_life *life)
 {
 	const struct dump_head *h = &slot->head;
-	struct chunks c = { .view = view, .slot = slot };
+	struct chunks c = { .view = view, .slot = slot, .stored = memory_new(DUMP_CHUNK_MAX, 1) };
 	u64 left = view->source.bytes - slot->at;
 	bool has_ended = false;
 	int error;
