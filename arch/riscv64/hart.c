@@ -15,6 +15,7 @@
 #include "core/lib/check.h"
 #include "core/lib/log.h"
 #include "core/recorder/recorder.h"
+#include "core/root/takeover.h"
 #include "core/survive/adopt.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
@@ -232,6 +233,7 @@ static void do_work(struct hart *hart)
 			hart->kicked = KICK_LOOP;
 	}
 	vm_do_requests();
+	takeover_poll();
 }
 
 void hart_loop(void)
@@ -256,6 +258,8 @@ void hart_loop(void)
 		}
 		/* After the drop: the vCPU may have gone to sleep with a timer, and it is this hart that has to watch it. */
 		next = sched_timers(arch_time());
+		if (takeover_due() < next)
+			next = takeover_due();
 		if (!v) {
 			v = sched_take(hart->index);
 			if (v)

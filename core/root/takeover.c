@@ -8,6 +8,14 @@
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
 
+/* From the exception on that makes the root's kernel panic to its first request: it may have a panic timeout of its own. */
+#define PANIC_PATIENCE_S 600
+/* From a failure to the reset: the log is on its way to the black box and to the operator. */
+#define LAST_WORDS_S 1
+
+static const struct vcpu nobody;
+static u64 due = ~0ull; /* ticks: the machine is reset then */
+
 static struct vcpu *suspending; /* asked for it, and is not alone yet */
 static struct vcpu *alone;	/* nobody else has a hart any more */
 static u64 refused;
@@ -78,6 +86,7 @@ int takeover_prepare(struct vcpu *v, struct txn *t, u64 *value)
 	if (!(steps_of(vm) & ROOT_PREPARED))
 		log_line("%s: vCPU %lu prepares to take the machine over", vm->config.name, v->id);
 	txn_set(t, &vm->s->root_steps, steps_of(vm) | ROOT_PREPARED);
+	__atomic_store_n(&due, ~0ull, __ATOMIC_RELAXED);
 	*value = boot_vcpu(vm)->id;
 	return 0;
 }
@@ -113,6 +122,33 @@ int takeover_permitted(struct vcpu *v, u64 *value)
 	if (!(steps_of(vm) & ROOT_SUSPENDED) || estate_load(&vm->s->root_alone) != v->index + 1)
 		return -EINVAL;
 	return 0;
+}
+
+/* ---- The next policy ---- */
+
+static void reset_after(u64 seconds)
+{
+	__atomic_store_n(&due, arch_time() + seconds * estate.machine.timebase, __ATOMIC_RELAXED);
+}
+
+static void follow_next_policy(const char *why)
+{
+	log_line("the root VM does not take the machine over: %s; the machine is reset", why);
+	sched_only(NULL, &nobody);
+	reset_after(LAST_WORDS_S);
+}
+
+u64 takeover_due(void)
+{
+	return __atomic_load_n(&due, __ATOMIC_RELAXED);
+}
+
+void takeover_poll(void)
+{
+	if (__builtin_expect(takeover_due() == ~0ull, 1) || arch_time() < takeover_due())
+		return;
+	log_line("the machine is reset");
+	arch_machine_off(true);
 }
 
 /* ---- Who runs ---- */
@@ -164,9 +200,8 @@ void takeover_ends(struct vm *vm)
 	if (!steps)
 		return;
 	if (steps & ROOT_INHERITS) {
-		log_line("%s: ends without having taken the machine over: the machine is reset",
-			 vm->config.name);
-		arch_machine_off(true);
+		follow_next_policy("it ends");
+		return;
 	}
 	__atomic_store_n(&suspending, NULL, __ATOMIC_RELEASE);
 	__atomic_store_n(&alone, NULL, __ATOMIC_RELEASE);
@@ -220,12 +255,6 @@ static bool can_be_struck(const struct vm *vm)
 	return vm->s->run_state == VM_RUNNING && (state == VCPU_RUNNABLE || state == VCPU_WAITING);
 }
 
-static _Noreturn void follow_next_policy(const char *why)
-{
-	log_line("the root VM cannot take the machine over: %s: the machine is reset", why);
-	arch_machine_off(true);
-}
-
 /* The root VM is the only heir. A crash of its own that is under way already needs no more. */
 static void hand_over_to(struct vm *vm)
 {
@@ -235,37 +264,49 @@ static void hand_over_to(struct vm *vm)
 	if (!(steps & (ROOT_INHERITS | ROOT_PREPARED)))
 		log_line("%s: takes the machine over now: its kernel is made to panic", vm->config.name);
 	estate_store(&vm->s->root_steps, steps | ROOT_INHERITS);
-	if (steps & (ROOT_STRUCK | ROOT_PREPARED | ROOT_SUSPENDED))
+	if (steps & ROOT_PREPARED)
 		return;
-	if (!can_be_struck(vm))
+	reset_after(PANIC_PATIENCE_S);
+	if (steps & ROOT_STRUCK)
+		return;
+	if (!can_be_struck(vm)) {
 		follow_next_policy("its boot hart does not run");
+		return;
+	}
 	estate_store(&v->r->state, VCPU_RUNNABLE);
 	v->strike = 1;
+	sched_only(vm, NULL);
 }
 
-void takeover_adopt(void)
+/* Who runs in this life, by what the root VM has reached. */
+static void continue_steps(const struct vm *vm)
 {
-	struct vm *vm = root_vm();
-	bool inherits = root_inherits();
-	u64 steps;
+	u64 steps = steps_of(vm);
+	u64 n = estate_load(&vm->s->root_alone) - 1 - vm->s->first_vcpu;
 
-	if (inherits && takeover_missing())
-		follow_next_policy(takeover_missing());
-	if (!vm)
-		return;
-	if (vm->s->run_state != VM_RUNNING && vm->s->run_state != VM_PAUSED)
-		estate_store(&vm->s->root_steps, steps_of(vm) & ROOT_INHERITS);
-	if (inherits)
-		hand_over_to(vm);
-	steps = steps_of(vm);
-	if (steps & ROOT_SUSPENDED) {
-		u64 n = estate_load(&vm->s->root_alone) - 1 - vm->s->first_vcpu;
-
-		if (n >= vm->config.vcpus)
-			return;
+	if ((steps & ROOT_SUSPENDED) && n < vm->config.vcpus) {
 		alone = &vm->vcpu[n];
 		sched_only(vm, alone);
 	} else if (steps & ROOT_INHERITS) {
 		sched_only(vm, NULL);
 	}
+}
+
+void takeover_adopt(void)
+{
+	struct vm *vm = root_vm();
+	bool inherits = root_inherits() || (vm && (steps_of(vm) & ROOT_INHERITS));
+
+	if (inherits && takeover_missing()) {
+		follow_next_policy(takeover_missing());
+		return;
+	}
+	if (!vm)
+		return;
+	/* It ended, and its life before it could let the others go on. */
+	if (vm->s->run_state != VM_RUNNING && vm->s->run_state != VM_PAUSED)
+		estate_store(&vm->s->root_steps, steps_of(vm) & ROOT_INHERITS);
+	continue_steps(vm);
+	if (inherits)
+		hand_over_to(vm);
 }

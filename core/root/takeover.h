@@ -36,16 +36,20 @@ void takeover_refuse(const struct vm *vm);
 /* Takes vCPUs off their harts for a suspend that was asked for. Holds the lock on operations, and no vCPU (vm.c). */
 void takeover_work(void);
 
+/* From the hart's loop: resets the machine if the time for it has come; takeover_due is when it comes, ~0: never. */
+void takeover_poll(void);
+u64 takeover_due(void);
+
 /*
  * The root VM stops or starts anew without having taken the machine over. Everybody else goes on; or, if a crash of the
- * hypervisor had handed over to it, the machine is reset.
+ * hypervisor had handed over to it, nobody does, and the machine is reset.
  */
 void takeover_ends(struct vm *vm);
 
 /*
  * An heir, between adopt_vms and adopt_resume: goes on with what the dead life had begun; and if the policy is to
- * devirtualise, nobody but the root VM runs from now on, and its boot vCPU is marked to be struck (vcpu.strike). A
- * policy that fails is followed by the next, with its reason in the log.
+ * devirtualise, nobody but the root VM runs from now on, and its boot vCPU is marked to be struck (vcpu.strike). If that
+ * fails nobody runs, and the next policy follows when its reason has had time to get out: a reset.
  */
 void takeover_adopt(void);
 

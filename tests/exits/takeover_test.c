@@ -394,20 +394,27 @@ static void end_root(void *context)
 	exits_call(3, stop_root, context);
 }
 
+static void a_while(void *seconds)
+{
+	exits_advance(*(u64 *)seconds * estate.machine.timebase);
+}
+
+static bool is_reset_within(u64 seconds)
+{
+	return host_live(a_while, &seconds, 0) == HOST_RESET;
+}
+
 static void reboot_in_place_of_it(void **state)
 {
 	(void)state;
 	start();
 	set_policy(CRASH_DEVIRTUALISE);
 	crash_and_adopt();
-	assert_int_equal(host_live(end_root, NULL, 0), HOST_RESET);
-	assert_non_null(strstr(fixture_log(), "without having taken the machine over: the machine is reset"));
-}
-
-static void heir_of_stopped_root(void *context)
-{
-	(void)context;
-	exits_heir(2);
+	end_root(NULL);
+	assert_non_null(
+		strstr(fixture_log(), "does not take the machine over: it ends; the machine is reset"));
+	assert_int_equal(exits_hart_of(&other->vcpu[0]), -1);
+	assert_true(is_reset_within(2));
 }
 
 static void root_that_does_not_run(void **state)
@@ -416,9 +423,34 @@ static void root_that_does_not_run(void **state)
 	start();
 	set_policy(CRASH_DEVIRTUALISE);
 	end_root(NULL);
-	exits_stop(2);
-	assert_int_equal(host_live(heir_of_stopped_root, NULL, 0), HOST_RESET);
-	assert_non_null(strstr(fixture_log(), "cannot take the machine over: its boot hart does not run"));
+	crash_and_adopt();
+	assert_non_null(strstr(fixture_log(), "does not take the machine over: its boot hart does not run"));
+	assert_int_equal(exits_hart_of(&other->vcpu[0]), -1);
+	assert_true(is_reset_within(2));
+}
+
+/* A kernel that panics without an end: no crash kernel, no panic timeout. */
+static void root_that_hangs(void **state)
+{
+	(void)state;
+	start();
+	set_policy(CRASH_DEVIRTUALISE);
+	crash_and_adopt();
+	assert_false(is_reset_within(500));
+	assert_true(is_reset_within(200));
+}
+
+/* The same, but it has begun with its requests: a crash kernel may dump as a guest for as long as it likes. */
+static void root_that_dumps_as_a_guest(void **state)
+{
+	(void)state;
+	start();
+	set_policy(CRASH_DEVIRTUALISE);
+	crash_and_adopt();
+	assert_int_equal(request(&root->vcpu[0], GUEST_ROOT_PREPARE, NULL), SBI_SUCCESS);
+	assert_false(is_reset_within(5000));
+	end_root(NULL);
+	assert_true(is_reset_within(2));
 }
 
 /* Recovering has been tried often enough: the next policy. */
@@ -465,6 +497,8 @@ int main(void)
 		cmocka_unit_test(strike),
 		cmocka_unit_test(reboot_in_place_of_it),
 		cmocka_unit_test(root_that_does_not_run),
+		cmocka_unit_test(root_that_hangs),
+		cmocka_unit_test(root_that_dumps_as_a_guest),
 		cmocka_unit_test(too_many_crashes),
 		cmocka_unit_test(policies),
 	};

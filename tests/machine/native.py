@@ -82,7 +82,7 @@ def step_root_that_only_reboots():
     with Host({"harts": 2, "on_crash": "devirtualise"}, [bystander(), root("wait=1 reboot=1")]) as host:
         struck(host)
         wait_for("the reset", 30, lambda: serial(host).count("Outlive: 2 harts") == 2)
-        check("root: ends without having taken the machine over: the machine is reset" in serial(host), serial(host)[-800:])
+        check("the root VM does not take the machine over: it ends; the machine is reset" in serial(host), serial(host)[-800:])
 
 
 def step_without_a_root_vm():
