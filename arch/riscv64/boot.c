@@ -11,6 +11,7 @@
 #include "arch/riscv64/vcpu_load.h"
 #include "core/arch.h"
 #include "core/control/control.h"
+#include "core/dump/host_dump.h"
 #include "core/estate/estate.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
@@ -224,6 +225,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	recorder_init();
 	name_the_build();
 	control_init();
+	host_dump_init();
 	vm_open_pack();
 	if (heir)
 		adopt_vms();

@@ -10,6 +10,7 @@
 #include "core/control/control.h"
 #include "core/devices/backend.h"
 #include "core/devices/virtio.h"
+#include "core/dump/host_dump.h"
 #include "core/estate/estate.h"
 #include "core/gstage/gstage.h"
 #include "core/lib/check.h"
@@ -236,6 +237,11 @@ static void do_work(struct hart *hart)
 	takeover_poll();
 }
 
+static u64 sooner(u64 a, u64 b)
+{
+	return a < b ? a : b;
+}
+
 void hart_loop(void)
 {
 	struct hart *hart = this_hart();
@@ -266,12 +272,15 @@ void hart_loop(void)
 				vcpu_load(hart, v);
 		}
 		if (!v) {
-			u64 resend = control_next(), record = recorder_next();
-
-			next = record < next ? record : next;
-			wait_for_work(hart, resend < next ? resend : next);
+			if (host_dump_work(true))
+				continue;
+			next = sooner(sooner(next, control_next()),
+				      sooner(recorder_next(), host_dump_next()));
+			wait_for_work(hart, next);
 			continue;
 		}
+		host_dump_work(false);
+		next = sooner(next, host_dump_next());
 		if (sched_contended(hart->index)) {
 			estate_store(&v->r->hstatus, v->r->hstatus | HSTATUS_VTW);
 			next = v->slice_end < next ? v->slice_end : next;

@@ -18,6 +18,7 @@
 #define ENOSPC	 28
 #define ERANGE	 34
 #define ENOSYS	 38
+#define ENODATA	 61
 #define EPROTO	 71
 #define EALREADY 114
 #endif

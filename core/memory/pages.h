@@ -13,8 +13,8 @@ void pages_init(void *from, size_t bytes);
 void *page_alloc(void);
 
 /*
- * 2^order consecutive zeroed pages, aligned to their size, or NULL. Only while a life starts. They come back, if at all,
- * as single pages.
+ * 2^order consecutive zeroed pages, aligned to their size, or NULL. For what a life cannot do without while it starts; later
+ * there may be none although many pages are free. They come back, if at all, as single pages.
  */
 void *pages_alloc(unsigned order);
 

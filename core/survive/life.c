@@ -7,11 +7,22 @@
 
 static struct life_record *mine;
 static struct life_record *before;
+static bool recovered;
 static u64 expected; /* vCPUs that have not run yet in this life */
 
 u64 life_number(void)
 {
 	return mine ? mine->number : 0;
+}
+
+u64 life_started(void)
+{
+	return mine ? mine->t_start : 0;
+}
+
+bool life_recovered(void)
+{
+	return __atomic_load_n(&recovered, __ATOMIC_RELAXED);
 }
 
 const struct life_record *life_before(void)
@@ -113,6 +124,7 @@ u64 life_dead_slot(void)
 static void recovery_complete(u64 now)
 {
 	before->t_last_guest = now;
+	__atomic_store_n(&recovered, true, __ATOMIC_RELAXED);
 	log_line(
 		"life %lu: %lu VMs go on, %lu lost; guests back after %lu us (stop %lu, heir %lu, adoption %lu us)",
 		mine->number, before->vms_adopted, before->vms_lost, ticks_to_us(now - before->t_fault),

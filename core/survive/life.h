@@ -34,6 +34,10 @@ void life_adopted(u64 vms, u64 lost, u64 vcpus);
 /* The vCPU is about to run in this life for the first time (v->expected). Records when the recovery is complete. */
 void life_vcpu_back(struct vcpu *v);
 
+/* When this life began, ticks; and whether all vCPUs that ran in the life before it have run again. */
+u64 life_started(void);
+bool life_recovered(void);
+
 /* Number of the slot in which a life ran. */
 u64 life_slot(const struct life_record *life);
 
