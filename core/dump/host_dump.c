@@ -251,7 +251,8 @@ static void fill_head(const struct life_record *dead)
 				     .slot_size = LAYOUT_SLOT_SIZE,
 				     .estate_base = estate.base,
 				     .estate_size = estate.size,
-				     .hart_count = estate.machine.hart_count };
+				     .hart_count = estate.machine.hart_count,
+				     .seconds = (s64)(clock_read() / 1000000000) };
 	memcpy(d.head.build, control_build, sizeof(d.head.build));
 	d.head.build[sizeof(d.head.build) - 1] = 0;
 	memcpy(d.head.text, dead->text, sizeof(d.head.text));
