@@ -60,6 +60,7 @@ struct vmcore {
 	/* ELF */
 	struct vmcore_extent *extents;
 	size_t extent_count, extent_room;
+	u64 gap_at, gap; /* pages to be left out, not decided on yet: where, bytes */
 	/* kdump */
 	u8 *bitmap; /* of the pages that are in the file */
 	u64 bitmap_size;

@@ -69,17 +69,31 @@ static u64 extend(struct vmcore *v, u64 at, u64 bytes)
 	return offset;
 }
 
+/* Pages come that are not left out: what is left out before them is a gap if that is worth it. */
+static void end_gap(struct vmcore *v)
+{
+	if (v->gap && (v->gap < GAP_MIN || v->extent_count >= GAPS_MAX))
+		extend(v, v->gap_at, v->gap);
+	v->gap = 0;
+}
+
 int vmcore_elf_pages(struct vmcore *v, u64 at, u64 count, const u8 *bytes)
 {
+	end_gap(v);
 	return output_write(v->out, extend(v, at, count * PAGE_SIZE), bytes, count * PAGE_SIZE);
 }
 
 int vmcore_elf_zero(struct vmcore *v, u64 at, u64 count, bool is_excluded)
 {
-	u64 bytes = count * PAGE_SIZE;
-
-	if (!is_excluded || bytes < GAP_MIN || v->extent_count >= GAPS_MAX)
-		extend(v, at, bytes);
+	if (!is_excluded || is_range_start(v, at))
+		end_gap(v);
+	if (!is_excluded) {
+		extend(v, at, count * PAGE_SIZE);
+		return 0;
+	}
+	if (!v->gap)
+		v->gap_at = at;
+	v->gap += count * PAGE_SIZE;
 	return 0;
 }
 

@@ -168,6 +168,9 @@ static struct kdump_sub_header make_sub_header(const struct vmcore *v, size_t no
 				      .note_size = notes_size,
 				      .max_pfn_64 = max_pfn(v) };
 
+	/* Where makedumpfile takes the linear map to begin. */
+	if (!vmcoreinfo_number(v->info, "NUMBER(phys_ram_base)", &s.phys_base))
+		s.phys_base = 0;
 	if (v->info->length) {
 		s.info_offset = s.note_offset + info_offset;
 		s.info_size = v->info->length;
