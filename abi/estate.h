@@ -53,6 +53,7 @@ struct estate_header {
 	u64 vcpus;    /* struct vcpu_record[vcpu_count], VCPU_RECORD_SIZE apart */
 	u64 vcpu_count;
 	u64 crashes; /* struct crash_record[CRASH_RECORDS], CRASH_RECORD_STRIDE apart (abi/crash.h) */
+	u64 pmsg;    /* struct pmsg_ring */
 };
 
 /* The first two are fixed: the warden needs them without a header. */
@@ -217,6 +218,21 @@ struct log_ring {
 	u64 head;
 	u64 reserved[7];
 	char data[LOG_DATA_SIZE];
+};
+
+/* ---- Guests' lines for the black box ---- */
+
+#define PMSG_DATA_SIZE (KIB(16) - 64)
+
+/*
+ * Lines, with the names of their VMs, on their way to the disk. `head` counts bytes put in, `written` those that are on
+ * the disk; byte n lies in data[n % PMSG_DATA_SIZE]. What is not written is never overwritten.
+ */
+struct pmsg_ring {
+	u64 head;
+	u64 written;
+	u64 reserved[6];
+	char data[PMSG_DATA_SIZE];
 };
 
 /* ---- Consoles ---- */

@@ -93,6 +93,13 @@ static void check_blackbox(const struct blackbox_spec *box, enum host_check_scop
 		diagnostics_add(d, is_new ? box->size.line : file->line,
 				is_new ? "machine.blackbox" : "machine.blackbox.file", "%s%s%s",
 				is_new ? "" : file->value, is_new ? "" : ": ", why);
+	else if (blackbox_memory(&l) > BLACKBOX_HOST_MEMORY)
+		diagnostics_add(
+			d, box->layout.line, "machine.blackbox.layout",
+			"its zones need %llu KiB of the hypervisor's memory, at most %llu are there for them: "
+			"smaller pmsg and console, or larger kmsg zones",
+			(unsigned long long)(blackbox_memory(&l) / KIB(1)),
+			(unsigned long long)(BLACKBOX_HOST_MEMORY / KIB(1)));
 	else if (!is_new)
 		check_box(&i, &l, file, d);
 	if (!is_new)
@@ -149,10 +156,31 @@ static void check_shared(const struct host_spec *host, const struct field_text *
 		}
 }
 
+/* A guest's lines need a place. */
+static void check_pmsg(const struct host_spec *host, struct diagnostics *d)
+{
+	const struct blackbox_spec *box = &host->machine.blackbox;
+	struct blackbox_sizes sizes = { 0 };
+	char field[HOST_FIELD_MAX];
+
+	if (box->file.value &&
+	    (!box->layout.value || !blackbox_parse_sizes(box->layout.value, &sizes) || sizes.pmsg))
+		return;
+	for (size_t i = 0; i < host->vms.count; i++) {
+		if (!host_vm(host, i)->pmsg.value)
+			continue;
+		host_field(field, sizeof(field), "vms[%zu].pmsg", i);
+		diagnostics_add(d, host_vm(host, i)->pmsg.line, field, "needs %s",
+				box->file.value ? "a machine.blackbox.layout with a pmsg zone"
+						: "machine.blackbox");
+	}
+}
+
 void evidence_check(const struct host_spec *host, enum host_check_scope scope, struct diagnostics *d)
 {
 	const struct field_text *box = &host->machine.blackbox.file, *dumps = &host->machine.dumps.file;
 
+	check_pmsg(host, d);
 	if (box->value) {
 		check_blackbox(&host->machine.blackbox, scope, d);
 		check_shared(host, box, "machine.blackbox.file", d);

@@ -139,21 +139,24 @@ static void plan_devices(struct host_plan *plan, size_t index, struct vm_config 
 {
 	const struct vm_spec *vm = host_vm(plan->spec, index);
 	bool has_console = vm->console.value == CONSOLE_VIRTIO;
-	size_t count = vm->disks.count + vm->networks.count + has_console + vm->rng.value;
+	size_t count = vm->disks.count + vm->networks.count + has_console + vm->rng.value + vm->pmsg.value;
 	struct vm_device_config *device = config->devices;
 	char field[HOST_FIELD_MAX];
 
 	if (count > VM_MAX_DEVICES) {
 		host_field(field, sizeof(field), "vms[%zu]", index);
-		diagnostics_add(d, vm->line, field,
-				"has %zu virtio devices (disks, networks, virtio console, rng), at most %d",
-				count, VM_MAX_DEVICES);
+		diagnostics_add(
+			d, vm->line, field,
+			"has %zu virtio devices (disks, networks, virtio console, pmsg, rng), at most %d",
+			count, VM_MAX_DEVICES);
 		return;
 	}
 	plan_disks(plan, vm, &device);
 	plan_networks(plan, vm, &device);
 	if (has_console)
 		(device++)->kind = VM_DEV_CONSOLE;
+	if (vm->pmsg.value)
+		(device++)->kind = VM_DEV_PMSG;
 	if (vm->rng.value) {
 		device->kind = VM_DEV_RNG;
 		plan->has_rng = true;

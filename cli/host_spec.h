@@ -63,6 +63,7 @@ struct vm_spec {
 	struct field_list networks;  /* of network_spec */
 	struct field_number console; /* enum console_choice */
 	struct field_number rng;
+	struct field_number pmsg;
 	struct field_number affinity; /* bits */
 	struct field_number autostart;
 	struct field_number on_poweroff; /* enum vm_action */

@@ -81,6 +81,9 @@ static const struct schema_key vm_keys[] = {
 	  .doc = "virtio adds a virtio console beside the UART, which every guest has. `outlive console` shows both." },
 	{ "rng", SCHEMA_BOOL, false, IN(vm_spec, rng), .fallback = "true",
 	  .doc = "A virtio entropy device." },
+	{ "pmsg", SCHEMA_BOOL, false, IN(vm_spec, pmsg), .fallback = "false",
+	  .doc = "A second virtio console (/dev/hvc0 in Linux, or the one behind that of `console: virtio`): lines that the "
+		 "guest writes to it go to the black box of the host, with the VM's name in front." },
 	{ "affinity", SCHEMA_SET, false, IN(vm_spec, affinity), .otherwise = "all harts",
 	  .doc = "Harts of the host, counted from 0, that its vCPUs may run on, like 0-2,5." },
 	{ "autostart", SCHEMA_BOOL, false, IN(vm_spec, autostart), .fallback = "true",

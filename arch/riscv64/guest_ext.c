@@ -3,6 +3,8 @@
 #include "arch/riscv64/guest_call.h"
 #include "arch/riscv64/native.h"
 #include "core/lib/errno.h"
+#include "core/memory/backing.h"
+#include "core/recorder/recorder.h"
 #include "core/root/takeover.h"
 
 /* The result of a request of the root VM. */
@@ -53,11 +55,34 @@ static void devirtualise(struct call *c)
 	answer(c, error);
 }
 
+/* Bytes of one call: as the debug console takes them. */
+#define PMSG_CHUNK 256u
+
+/* The lines are in the estate before the result is: a life that ends in between has them twice (core/recorder/pmsg.c). */
+static void pmsg_write(struct call *c)
+{
+	struct vm *vm = c->v->vm;
+	u64 bytes = c->a[0] < PMSG_CHUNK ? c->a[0] : PMSG_CHUNK;
+	char text[PMSG_CHUNK];
+
+	if (!recorder_takes_pmsg(vm)) {
+		c->error = SBI_ERR_NOT_SUPPORTED;
+	} else if (c->a[2] || guest_read(vm, GPA(c->a[1]), text, bytes)) {
+		c->error = SBI_ERR_INVALID_PARAM;
+	} else if (bytes <= recorder_pmsg_room(vm)) {
+		recorder_pmsg(vm, text, (u32)bytes);
+		c->value = bytes;
+	}
+}
+
 void guest_ext(struct call *c)
 {
 	switch (c->function) {
 	case GUEST_INFO:
 		c->value = GUEST_VERSION;
+		break;
+	case GUEST_PMSG_WRITE:
+		pmsg_write(c);
 		break;
 	case GUEST_ROOT_PREPARE:
 	case GUEST_ROOT_SUSPEND:

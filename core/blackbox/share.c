@@ -38,18 +38,18 @@ static void refill(struct share *s, u64 now)
 }
 
 /* Appends a line if there are tokens and room for it. */
-static bool pass(struct share *s, struct ring *ring, const char *line, u32 bytes)
+static bool pass(struct share *s, const struct share_sink *to, const char *line, u32 bytes)
 {
 	u64 price = bytes * NANOSECONDS;
 
-	if (s->tokens < price || ring_append(ring, line, bytes))
+	if (s->tokens < price || to->append(to->owner, line, bytes))
 		return false;
 	s->tokens -= price;
 	return true;
 }
 
 /* The report takes its tokens like any line, but goes before the lines that come after the gap. */
-static bool report(struct share *s, struct ring *ring)
+static bool report(struct share *s, const struct share_sink *to)
 {
 	char line[SHARE_LINE_MAX];
 	u32 bytes;
@@ -58,19 +58,19 @@ static bool report(struct share *s, struct ring *ring)
 		return true;
 	bytes = (u32)format(line, sizeof(line), "%.*s: [%lu lines dropped]\n", (int)SHARE_NAME_MAX, s->name,
 			    (unsigned long)s->dropped);
-	if (!pass(s, ring, line, bytes))
+	if (!pass(s, to, line, bytes))
 		return false;
 	s->dropped = 0;
 	return true;
 }
 
-static void end_line(struct share *s, struct ring *ring)
+static void end_line(struct share *s, const struct share_sink *to)
 {
 	u32 bytes = s->line_bytes;
 
 	s->line[bytes++] = '\n';
 	s->line_bytes = 0;
-	if (report(s, ring) && pass(s, ring, s->line, bytes))
+	if (report(s, to) && pass(s, to, s->line, bytes))
 		return;
 	s->dropped++;
 	s->dropped_ever++;
@@ -81,13 +81,13 @@ static void begin_line(struct share *s)
 	s->line_bytes = (u32)format(s->line, sizeof(s->line), "%.*s: ", (int)SHARE_NAME_MAX, s->name);
 }
 
-static void put(struct share *s, struct ring *ring, u8 c)
+static void put(struct share *s, const struct share_sink *to, u8 c)
 {
 	if (c == '\r')
 		return;
 	if (c == '\n') {
 		if (s->line_bytes)
-			end_line(s, ring);
+			end_line(s, to);
 		return;
 	}
 	if (!s->line_bytes)
@@ -96,18 +96,24 @@ static void put(struct share *s, struct ring *ring, u8 c)
 		c = '.';
 	s->line[s->line_bytes++] = (char)c;
 	if (s->line_bytes == SHARE_LINE_MAX - 1)
-		end_line(s, ring);
+		end_line(s, to);
 }
 
-void share_write(struct share *s, struct ring *ring, const void *bytes, u32 count, u64 now)
+void share_write(struct share *s, const struct share_sink *to, const void *bytes, u32 count, u64 now)
 {
 	refill(s, now);
 	for (u32 i = 0; i < count; i++)
-		put(s, ring, ((const u8 *)bytes)[i]);
+		put(s, to, ((const u8 *)bytes)[i]);
 }
 
-void share_report(struct share *s, struct ring *ring, u64 now)
+void share_report(struct share *s, const struct share_sink *to, u64 now)
 {
 	refill(s, now);
-	report(s, ring);
+	report(s, to);
+}
+
+u64 share_room(struct share *s, u64 now)
+{
+	refill(s, now);
+	return s->tokens / NANOSECONDS;
 }

@@ -8,11 +8,17 @@
 #ifndef CORE_BLACKBOX_SHARE_H
 #define CORE_BLACKBOX_SHARE_H
 
-#include "core/blackbox/ring.h"
+#include "abi/types.h"
 
 /* Longest line with name, its newline included; a longer one is cut into several. */
 #define SHARE_LINE_MAX 512u
 #define SHARE_NAME_MAX 64u
+
+/* Where lines go: takes one whole, or refuses it. */
+struct share_sink {
+	int (*append)(void *owner, const void *line, u32 bytes);
+	void *owner;
+};
 
 struct share {
 	const char *name; /* the VM's; kept by the caller, below SHARE_NAME_MAX bytes */
@@ -35,12 +41,15 @@ void share_open(struct share *s, const char *name, u64 total_rate, u64 total_bur
 
 /*
  * Takes bytes as the guest writes them, in any pieces; control characters become '.'. Lines that are complete and within
- * the share are appended to the ring. Never waits, never fails: what does not fit is counted. The caller holds what
- * protects the ring.
+ * the share go to the sink. Never waits, never fails: what does not fit is counted. The caller holds what
+ * protects the sink.
  */
-void share_write(struct share *s, struct ring *ring, const void *bytes, u32 count, u64 now);
+void share_write(struct share *s, const struct share_sink *to, const void *bytes, u32 count, u64 now);
 
-/* Reports what was dropped, if the share and the ring allow it now. From time to time, and when the VM stops. */
-void share_report(struct share *s, struct ring *ring, u64 now);
+/* Bytes that may come now. */
+u64 share_room(struct share *s, u64 now);
+
+/* Reports what was dropped, if share and sink allow it now. From time to time, and when the VM stops. */
+void share_report(struct share *s, const struct share_sink *to, u64 now);
 
 #endif

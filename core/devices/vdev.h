@@ -30,7 +30,7 @@ struct vdev_kind {
 	bool (*quiet)(const struct vdev *d);
 };
 
-extern const struct vdev_kind vdev_blk, vdev_net, vdev_console, vdev_rng;
+extern const struct vdev_kind vdev_blk, vdev_net, vdev_console, vdev_rng, vdev_pmsg;
 
 struct vdev {
 	const struct vdev_kind *kind;

@@ -425,7 +425,7 @@ bool virtio_work(struct vm *vm, struct txn *t)
 
 static const struct vdev_kind *const kinds[] = {
 	[VM_DEV_NONE] = NULL,	  [VM_DEV_CONSOLE] = &vdev_console, [VM_DEV_BLK] = &vdev_blk,
-	[VM_DEV_NET] = &vdev_net, [VM_DEV_RNG] = &vdev_rng,
+	[VM_DEV_NET] = &vdev_net, [VM_DEV_RNG] = &vdev_rng,	    [VM_DEV_PMSG] = &vdev_pmsg,
 };
 
 int virtio_create(struct vm *vm, unsigned slot)

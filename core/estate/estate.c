@@ -40,7 +40,8 @@ static void lay_out(struct estate_header *h, u64 vcpus)
 	h->vcpus = h->consoles + MAX_VMS * sizeof(struct console_ring);
 	h->vcpu_count = vcpus;
 	h->crashes = ALIGN_UP(h->vcpus + vcpus * VCPU_RECORD_SIZE, PAGE_SIZE);
-	h->size = ALIGN_UP(h->crashes + CRASH_RECORDS * CRASH_RECORD_STRIDE, BLOCK_SIZE);
+	h->pmsg = h->crashes + CRASH_RECORDS * CRASH_RECORD_STRIDE;
+	h->size = ALIGN_UP(h->pmsg + sizeof(struct pmsg_ring), BLOCK_SIZE);
 }
 
 u64 estate_size(u64 ram, u32 *vcpus)
@@ -68,6 +69,7 @@ static void set_pointers(u64 base)
 	estate.vcpus = (u8 *)(base + h->vcpus);
 	estate.vcpu_count = (u32)h->vcpu_count;
 	estate.crashes = (u8 *)(base + h->crashes);
+	estate.pmsg = (struct pmsg_ring *)(base + h->pmsg);
 }
 
 /* Ranges that can be computed with: none wraps, no two share a byte. */
@@ -164,7 +166,8 @@ static bool tables_valid(const struct estate_header *h)
 	       table_valid(h, h->vms, MAX_VMS * VM_RECORD_SIZE, &end) &&
 	       table_valid(h, h->consoles, MAX_VMS * sizeof(struct console_ring), &end) &&
 	       table_valid(h, h->vcpus, h->vcpu_count * VCPU_RECORD_SIZE, &end) &&
-	       table_valid(h, h->crashes, CRASH_RECORDS * CRASH_RECORD_STRIDE, &end);
+	       table_valid(h, h->crashes, CRASH_RECORDS * CRASH_RECORD_STRIDE, &end) &&
+	       table_valid(h, h->pmsg, sizeof(struct pmsg_ring), &end);
 }
 
 int estate_adopt(u64 base)

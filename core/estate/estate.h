@@ -23,6 +23,7 @@ struct estate {
 	u8 *vcpus;
 	u32 vcpu_count;
 	u8 *crashes;
+	struct pmsg_ring *pmsg;
 };
 
 extern struct estate estate;

@@ -45,6 +45,11 @@ struct life_record;
 /* One line about how a life ended. */
 void recorder_describe(char *to, size_t size, const struct life_record *l);
 
+/* Lines of guests that the black box has not got yet; moves some to its ring; all that were moved are on the disk. */
+bool pmsg_waits(void);
+void pmsg_move(struct ring *to);
+void pmsg_written(void);
+
 /* The texts of recorder_oops that have no record yet. */
 bool oops_waits(void);
 bool oops_take(char *to, size_t size);

@@ -242,6 +242,8 @@ static void all_written(void)
 	struct recorder_record *keep = recorder.keep;
 
 	estate_store(&keep->log_written, blackbox_log_written(&recorder.box));
+	if (recorder.box.has_pmsg)
+		pmsg_written();
 	if (recorder.is_first) {
 		estate_store(&keep->begun, 1);
 		recorder.is_first = false;
@@ -276,6 +278,8 @@ static void write(void)
 	int error;
 
 	make_record();
+	if (recorder.box.has_pmsg)
+		pmsg_move(&recorder.box.pmsg);
 	error = blackbox_flush(&recorder.box);
 	if (recorder.crash && !records_dirty(&recorder.box.records))
 		crash_recorded();
@@ -339,7 +343,7 @@ static bool has_work(void)
 	}
 	return stage == RECORDER_OPENING || blackbox_dirty(&recorder.box) ||
 	       recorder.disk.state == DISK_ENDED || recorder.wanted_bytes || recorder.is_first ||
-	       oops_waits() || next_crash();
+	       oops_waits() || pmsg_waits() || next_crash();
 }
 
 void recorder_poll(void)

@@ -37,6 +37,17 @@ void recorder_dying(const char *why);
 /* True if nobody will come after this life to write down why it ended. */
 bool recorder_is_last(void);
 
+struct vm;
+
+/* True if the VM may write to the black box, and there is one with room for that. */
+bool recorder_takes_pmsg(const struct vm *vm);
+
+/* Bytes that the VM may write now; what exceeds its share is dropped, counted, and reported by a line. Any hart. */
+u32 recorder_pmsg_room(const struct vm *vm);
+
+/* Takes what the VM writes, in any pieces; lines get its name in front. Any hart, dev_lock held or not. */
+void recorder_pmsg(const struct vm *vm, const void *bytes, u32 count);
+
 struct blackbox_device;
 
 /*

@@ -134,8 +134,13 @@ static int check_item(const struct pack_header *h, const struct pack_item *item,
 
 /* Flags that a device of a kind may have. */
 static const u32 device_flags[] = {
-	[VM_DEV_NONE] = 0, [VM_DEV_CONSOLE] = 0, [VM_DEV_BLK] = VM_DEV_READONLY, [VM_DEV_NET] = VM_DEV_UPLINK,
-	[VM_DEV_RNG] = 0,  [VM_DEV_PASS] = 0,
+	[VM_DEV_NONE] = 0,
+	[VM_DEV_CONSOLE] = 0,
+	[VM_DEV_BLK] = VM_DEV_READONLY,
+	[VM_DEV_NET] = VM_DEV_UPLINK,
+	[VM_DEV_RNG] = 0,
+	[VM_DEV_PMSG] = 0,
+	[VM_DEV_PASS] = 0,
 };
 
 static int check_device(const struct pack_header *h, const struct vm_config *vm, unsigned slot,

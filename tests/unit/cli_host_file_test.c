@@ -206,6 +206,11 @@ static const struct {
 	{ "machine: {dumps: {file: new, keep: 17}}\n" VM "}\n", "is not a number from 1 to 16" },
 	{ "machine: {dumps: {file: disk}}\n" VM ", disks: [{file: disk}]}\n",
 	  "/disk is vms[0].disks[0] too" },
+	{ VM ", pmsg: true}\n", "host.yaml:2: vms[0].pmsg: needs machine.blackbox" },
+	{ "machine: {blackbox: {file: new, layout: linux-debian}}\n" VM ", pmsg: true}\n",
+	  "vms[0].pmsg: needs a machine.blackbox.layout with a pmsg zone" },
+	{ "machine: {blackbox: {file: new, size: 4MiB, layout: 'console=1MiB,kmsg=64KiB'}}\n" VM "}\n",
+	  "machine.blackbox.layout: its zones need 1108 KiB of the hypervisor's memory, at most 1024" },
 	{ "machine: {harts: 65}\n" VM "}\n", "machine.harts: \"65\" is not a number from 1 to 64" },
 	/* files */
 	{ "vms:\n  - {name: a, memory: 64MiB, kernel: nowhere}\n", "vms[0].kernel: " },
@@ -280,7 +285,7 @@ static const struct {
 	{ VM
 	  ", networks: [{switch: a}, {switch: a}, {switch: a}, {switch: a}, {switch: a}, {switch: a}, {switch: a}, "
 	  "{switch: a}]}\n",
-	  "vms[0]: has 9 virtio devices (disks, networks, virtio console, rng), at most 8" },
+	  "vms[0]: has 9 virtio devices (disks, networks, virtio console, pmsg, rng), at most 8" },
 };
 
 static void test_errors(void **state)

@@ -1,0 +1,167 @@
+/*
+ * What guests write to the black box; see recorder.h. Lines wait in the estate until they are on the disk, and the place
+ * behind them is given to new ones only then: a VM whose lines find no room loses its own, not another's.
+ *
+ * Repeats after a crash: a write that was not complete for the guest is made again, and lines that were on the disk before
+ * the estate said so are written again. A line of a log that is there twice does no harm. The beginning of a line whose end
+ * has not come is in this life's memory only, and goes with it.
+ */
+#include "core/arch.h"
+#include "core/blackbox/share.h"
+#include "core/estate/estate.h"
+#include "core/lib/errno.h"
+#include "core/lib/string.h"
+#include "core/memory/pages.h"
+#include "core/recorder/inside.h"
+#include "core/recorder/recorder.h"
+#include "core/vm/vm.h"
+
+/* Of all VMs together: what any disk takes beside its other work. At most a ring full at once. */
+#define RATE  KIB(32)
+#define BURST KIB(16)
+
+/* Moved to the black box at a time. */
+#define PART 1024u
+
+static struct {
+	struct lock lock;
+	struct share *share[MAX_VMS];
+	u64 taken; /* bytes that the black box has, on their way to the disk */
+	bool begun;
+} pmsg;
+
+static u64 nanoseconds(void)
+{
+	u64 ticks = arch_time(), timebase = estate.machine.timebase;
+
+	return ticks / timebase * 1000000000 + ticks % timebase * 1000000000 / timebase;
+}
+
+static bool is_writer(const struct vm *vm)
+{
+	for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++)
+		if (vm->config.devices[slot].kind == VM_DEV_PMSG)
+			return true;
+	return false;
+}
+
+static int put_line(void *owner, const void *line, u32 bytes)
+{
+	struct pmsg_ring *ring = owner;
+	u64 head = estate_load(&ring->head);
+
+	if (bytes > PMSG_DATA_SIZE - (head - estate_load(&ring->written)))
+		return -EAGAIN;
+	for (u32 done = 0; done < bytes;) {
+		u64 at = (head + done) % PMSG_DATA_SIZE;
+		u32 run = bytes - done < PMSG_DATA_SIZE - at ? bytes - done : (u32)(PMSG_DATA_SIZE - at);
+
+		arch_estate_point();
+		memcpy(&ring->data[at], (const u8 *)line + done, run);
+		done += run;
+	}
+	estate_store(&ring->head, head + bytes);
+	return 0;
+}
+
+/* An heir trusts no number. Lock held. */
+static void begin(void)
+{
+	struct pmsg_ring *ring = estate.pmsg;
+
+	if (pmsg.begun)
+		return;
+	if (estate_load(&ring->head) - estate_load(&ring->written) > PMSG_DATA_SIZE)
+		estate_store(&ring->written, estate_load(&ring->head));
+	pmsg.taken = estate_load(&ring->written);
+	pmsg.begun = true;
+}
+
+/* NULL if there is no memory. Lock held. */
+static struct share *share_of(const struct vm *vm)
+{
+	struct share **share = &pmsg.share[vm->index];
+	u32 writers = 0;
+
+	if (*share)
+		return *share;
+	for (unsigned n = 0; n < MAX_VMS; n++)
+		writers += vms[n] && is_writer(vms[n]);
+	*share = object_alloc(sizeof(**share));
+	if (*share)
+		share_open(*share, vm->config.name, RATE, BURST, 1, writers, nanoseconds());
+	return *share;
+}
+
+bool recorder_takes_pmsg(const struct vm *vm)
+{
+	return __atomic_load_n(&recorder.stage, __ATOMIC_RELAXED) != RECORDER_OFF &&
+	       recorder.layout.sizes.pmsg && is_writer(vm);
+}
+
+u32 recorder_pmsg_room(const struct vm *vm)
+{
+	struct share *s;
+	u64 room = 0;
+
+	lock_take(&pmsg.lock);
+	begin();
+	s = share_of(vm);
+	if (s)
+		room = share_room(s, nanoseconds());
+	lock_release(&pmsg.lock);
+	return room < SHARE_LINE_MAX ? (u32)room : SHARE_LINE_MAX;
+}
+
+void recorder_pmsg(const struct vm *vm, const void *bytes, u32 count)
+{
+	const struct share_sink sink = { put_line, estate.pmsg };
+	struct share *s;
+
+	if (!recorder_takes_pmsg(vm))
+		return;
+	lock_take(&pmsg.lock);
+	begin();
+	s = share_of(vm);
+	if (s)
+		share_write(s, &sink, bytes, count, nanoseconds());
+	lock_release(&pmsg.lock);
+	arch_kick(arch_hart());
+}
+
+/* ---- Towards the disk, with the recorder's lock ---- */
+
+bool pmsg_waits(void)
+{
+	return recorder.layout.sizes.pmsg && pmsg.begun &&
+	       estate_load(&estate.pmsg->head) != __atomic_load_n(&pmsg.taken, __ATOMIC_RELAXED);
+}
+
+void pmsg_move(struct ring *to)
+{
+	struct pmsg_ring *ring = estate.pmsg;
+	char part[PART];
+
+	lock_take(&pmsg.lock);
+	begin();
+	for (unsigned n = 0; n < RING_PENDING / PART; n++) {
+		u64 head = estate_load(&ring->head);
+		u32 bytes = head - pmsg.taken < PART ? (u32)(head - pmsg.taken) : PART;
+
+		if (!bytes || ring_free(to) < bytes)
+			break;
+		for (u32 i = 0; i < bytes; i++)
+			part[i] = ring->data[(pmsg.taken + i) % PMSG_DATA_SIZE];
+		ring_append(to, part, bytes);
+		__atomic_store_n(&pmsg.taken, pmsg.taken + bytes, __ATOMIC_RELAXED);
+	}
+	lock_release(&pmsg.lock);
+}
+
+void pmsg_written(void)
+{
+	lock_take(&pmsg.lock);
+	begin();
+	estate_store(&estate.pmsg->written, pmsg.taken);
+	lock_release(&pmsg.lock);
+}
