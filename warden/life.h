@@ -14,7 +14,7 @@ enum life_phase {
 	LIFE_IS_ON = 1,
 	LIFE_IS_ENDING = 2, /* one hart, the executor, stops the others and starts the heir */
 	LIFE_IS_OVER = 3,   /* the policy was to halt */
-	LIFE_IS_NATIVE = 4, /* the machine belongs to an operating system (native.h): there are no lives any more */
+	LIFE_IS_NATIVE = 4, /* the machine was given away (native.h): there are no lives any more */
 };
 
 /*

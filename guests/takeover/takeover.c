@@ -82,7 +82,7 @@ static void count(void *n)
 /* Nobody but the caller runs: its other harts stand still. */
 static void check_alone(unsigned self)
 {
-	u64 before[GUEST_HARTS_MAX];
+	u64 before[GUEST_HARTS_MAX] = { 0 };
 
 	for (unsigned n = 0; n < harts_found; n++)
 		before[n] = counters[n];

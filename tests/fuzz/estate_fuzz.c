@@ -10,6 +10,7 @@
 #include "core/lib/crc32c.h"
 #include "core/lib/log.h"
 #include "core/memory/backing.h"
+#include "core/root/takeover.h"
 #include "core/survive/adopt.h"
 #include "core/survive/life.h"
 #include "tests/lib/fixture.h"
@@ -229,6 +230,7 @@ static void adopt(void)
 	(void)estate_newest_life();
 	adopt_redo();
 	adopt_vms();
+	takeover_adopt();
 	for (unsigned n = 0; n < MAX_VMS; n++) {
 		if (!vms[n])
 			continue;
