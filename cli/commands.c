@@ -18,22 +18,23 @@ const struct exit_meaning exit_meanings[] = {
 };
 const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
 
-#define DUMP_TEXT                                                                                                             \
-	"With --host, writes a life of the hypervisor that has ended as an ELF core file. The argument is the "               \
-	"number of the life, as in outlive crash list, or @ and the number of the dump, as in the list of --list; "           \
-	"without it the newest dump that is complete is taken. FILE is vmcore.LIFE if -o does not name it. "                  \
-	"gdb-multiarch outlive.elf FILE shows all harts with their backtraces, the one that crashed first, and the "          \
-	"hypervisor's variables; hart N is its thread N + 1. The dump comes from the host's dump region, which "              \
-	"--region names if the host is off. A dump that was cut short or is damaged is written as far as it goes, "           \
-	"with status 1.\n\n"                                                                                                  \
-	"With the name of a VM, writes its memory and vCPUs as of one instant into FILE, which -o names, for debuggers with " \
-	"the symbols of the guest's kernel. The guest stands still until all has been fetched; with --live it runs on, "      \
-	"and the host keeps for the dump what the guest overwrites meanwhile. With --format elf memory lies at its "          \
-	"guest physical addresses and at those of the guest's kernel, also for modules and stacks, for gdb-multiarch "        \
-	"vmlinux FILE; crash and drgn open it as well. All-zero pages are holes in the file. With --format kdump it is "      \
-	"makedumpfile's compressed format, for crash and drgn. --exclude leaves pages out; free means those in blocks "       \
-	"of 2 MiB that the guest has never used, as nothing else tells the host what a guest has free. If the host's "        \
-	"life ends meanwhile, the dump begins again."
+#define DUMP_TEXT                                                                                                                            \
+	"With --host, writes a life of the hypervisor that has ended as an ELF core file. The argument is the "                              \
+	"number of the life, as in outlive crash list, or @ and the number of the dump, as in the list of --list; "                          \
+	"without it the newest dump that is complete is taken. FILE is vmcore.LIFE if -o does not name it. "                                 \
+	"gdb-multiarch outlive.elf FILE shows all harts with their backtraces, the one that crashed first, and the "                         \
+	"hypervisor's variables; hart N is its thread N + 1. The dump comes from the host's dump region, which "                             \
+	"--region names if the host is off. A dump that was cut short or is damaged is written as far as it goes, "                          \
+	"with status 1.\n\n"                                                                                                                 \
+	"With the name of a VM, writes its memory and vCPUs as of one instant into FILE, which -o names, for debuggers with "                \
+	"the symbols of the guest's kernel. The guest stands still until all has been fetched; with --live it runs on, "                     \
+	"and the host keeps for the dump what the guest overwrites meanwhile. If the host's life ends meanwhile, the dump begins again.\n\n" \
+	"With --format elf memory lies at its "                                                                                              \
+	"guest physical addresses and at those of the guest's kernel, also for modules and stacks, for gdb-multiarch "                       \
+	"vmlinux FILE; crash and drgn open it as well. All-zero pages are holes in the file. With --format kdump it is "                     \
+	"makedumpfile's compressed format, for crash and drgn.\n\n"                                                                          \
+	"--exclude leaves pages out; free means those in blocks "                                                                            \
+	"of 2 MiB that the guest has never used, as nothing else tells the host what a guest has free."
 #define DUMP_EXAMPLES                                         \
 	"outlive dump --host --list  # what there is\n"       \
 	"outlive dump --host 3 -o vmcore  # the third life\n" \

@@ -33,7 +33,8 @@ struct vm_dump {
 	struct progress progress;
 	struct ctl_dump info; /* of the dump that succeeded */
 	u32 tries;
-	u64 begun; /* ms */
+	u64 begun;	 /* ms */
+	double pause_ms; /* that the guest stood still */
 };
 
 static volatile sig_atomic_t is_interrupted;
@@ -130,9 +131,19 @@ static int begin_core(struct vm_dump *d)
 	return EXIT_CODE_OK;
 }
 
+/* The host knows it of a live dump; otherwise the guest, if it ran, stands still from the beginning to the end. */
+static void note_pause(struct vm_dump *d, u64 begun)
+{
+	if (d->o->live || !d->info.pause)
+		d->pause_ms = units_microseconds(1, d->info.pause + 1, d->info.timebase) / 1000;
+	else
+		d->pause_ms = (double)(clock_ms() - begun);
+}
+
 /* Errors of the file have been printed where they occurred. */
 static int once(struct vm_dump *d)
 {
+	u64 begun = clock_ms();
 	int code = dump_fetch_begin(&d->fetch, d->o->live);
 
 	d->info = d->fetch.info;
@@ -144,6 +155,7 @@ static int once(struct vm_dump *d)
 		code = dump_fetch_memory(&d->fetch);
 	/* The guest need not wait for what is left to do. */
 	dump_fetch_end(&d->fetch);
+	note_pause(d, begun);
 	progress_end(&d->progress);
 	if (code == DUMP_FETCH_STOPPED) {
 		if (is_interrupted)
@@ -189,7 +201,6 @@ static void report(const struct vm_dump *d)
 	const struct vmcore *core = &d->core;
 	double seconds = (double)(clock_ms() - d->begun) / 1000.0;
 	double megabytes = (double)core->pages * (double)PAGE_SIZE / 1e6;
-	double pause_us = units_microseconds(1, d->info.pause + 1, d->info.timebase);
 	char memory[16], disk[16];
 
 	if (core->is_cut)
@@ -207,7 +218,7 @@ static void report(const struct vm_dump *d)
 				   (json_int_t)core->pages, "zero_pages", (json_int_t)core->zero_pages,
 				   "untouched_pages", (json_int_t)core->untouched_pages, "excluded_pages",
 				   (json_int_t)core->excluded_pages, "vcpus", (json_int_t)core->vcpu_count,
-				   "pause_us", pause_us, "seconds", seconds, "mb_per_s",
+				   "pause_us", d->pause_ms * 1000, "seconds", seconds, "mb_per_s",
 				   seconds > 0 ? megabytes / seconds : 0, "tries", (json_int_t)d->tries,
 				   "vmcoreinfo", core->info->length > 0),
 			 false);
@@ -219,7 +230,7 @@ static void report(const struct vm_dump *d)
 		d->vm.name, units_format_size(memory, sizeof(memory), core->pages * PAGE_SIZE),
 		core->vcpu_count, d->o->output,
 		units_format_size(disk, sizeof(disk), ALIGN_DOWN(file_blocks(d->o->output), KIB(100))),
-		seconds, seconds > 0 ? megabytes / seconds : 0, pause_us / 1000);
+		seconds, seconds > 0 ? megabytes / seconds : 0, d->pause_ms);
 }
 
 static int dump(struct vm_dump *d)

@@ -116,12 +116,13 @@ up()
 told = json.loads(run("dump", "one", "-o", core, "--json").out)
 check(read_elf(core) == MEMORY, "the memory in the ELF core")
 check(told["memory"] == 8 * MIB and told["untouched_pages"] == PAGES // 2 and told["excluded_pages"] == 0
-      and told["tries"] == 1 and told["pause_us"] == 1234 and told["vcpus"] == 1 and not told["live"], told)
+      and told["tries"] == 1 and told["pause_us"] >= 10000 and told["vcpus"] == 1 and not told["live"], told)
 check(told["bytes"] == core.stat().st_size and told["disk_bytes"] < 6 * MIB, told)
 check(core.stat().st_mode & 0o77 == 0, "others may read the guest's memory")
 whole = core.stat().st_size
 check("File exists" in run("dump", "one", "-o", core, code=1).err, "a file of that name")
-run("dump", "one", "-o", core, "--force", "--live", "--exclude", "free,zero")
+told = json.loads(run("dump", "one", "-o", core, "--force", "--live", "--exclude", "free,zero", "--json").out)
+check(told["live"] and told["pause_us"] == 1234 and told["excluded_pages"] > PAGES // 2, told)
 check(read_elf(core) == MEMORY and core.stat().st_size <= whole - 3 * MIB, "excluded pages")
 check(said("a dump begins, live") == 1, "--live")
 for exclude in ([], ["--exclude", "free"], ["--exclude", "zero"]):

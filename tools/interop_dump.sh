@@ -1,0 +1,87 @@
+#!/bin/bash
+# Lets crash and makedumpfile open a dump of a VM with the stock kernel: part of "make interop".
+#
+#   usage: tools/interop_dump.sh OUTLIVE INITRD WORK
+#
+# They are Debian 13's for riscv64, and run under qemu-user (package qemu-user-static). crash needs the kernel's symbols, whose
+# package is 1 GB to download; one file of it, 300 MB, is kept in the cache. crash takes minutes under qemu-user. Not part of
+# the tests that everybody runs.
+set -euo pipefail
+
+here=$(dirname "$0")
+cache=$("$here/fetch.sh" --cache)
+release=$(<"$cache/linux/version")
+root=$cache/interop-dump
+recipe="1 $release"
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+packages=(crash makedumpfile libc6 libgcc-s1 liblzo2-2 libncursesw6 libsnappy1v5 libstdc++6 libtinfo6 libzstd1
+	libdw1t64 libelf1t64 zlib1g libbz2-1.0 liblzma5)
+
+say() { echo "interop: $*"; }
+die() { echo "interop: $*" >&2; exit 1; }
+
+# As in fetch.sh: the mirror that this machine's apt uses, and an apt state of our own.
+mirror_uri() {
+	local file
+	if [[ -n ${OUTLIVE_MIRROR:-} ]]; then
+		echo "$OUTLIVE_MIRROR"
+		return
+	fi
+	for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
+		[[ -r $file ]] || continue
+		sed -n -e 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' \
+			-e 's/^deb[[:space:]]\+\(\[[^]]*\][[:space:]]*\)\?\([^[:space:]]*\).*/\2/p' "$file" | head -n 1
+		return
+	done
+	return 1
+}
+
+fetch_packages() { # directory: packages get there
+	local apt=$1/apt uri
+	uri=$(mirror_uri) || die "no mirror in /etc/apt; set OUTLIVE_MIRROR to a Debian mirror's URI"
+	mkdir -p "$apt"/{lists,cache/archives}/partial
+	: >"$apt/status"
+	echo "deb [arch=riscv64 signed-by=$keyring] $uri trixie main" >"$apt/sources.list"
+	{
+		apt-config dump | grep '^Acquire::' || true
+		echo "Acquire::Retries \"3\"; Acquire::Languages \"none\"; APT::Sandbox::User \"$(id -un)\";"
+		echo "APT::Architecture \"riscv64\"; APT::Architectures \"riscv64\";"
+		echo "Dir::Etc::Main \"/dev/null\"; Dir::Etc::Parts \"/dev/null\"; Dir::Etc::SourceParts \"/dev/null\";"
+		echo "Dir::Etc::SourceList \"$apt/sources.list\"; Dir::State::Lists \"$apt/lists\";"
+		echo "Dir::State::status \"$apt/status\"; Dir::Cache \"$apt/cache\";"
+	} >"$apt/apt.conf"
+	APT_CONFIG=$apt/apt.conf apt-get -qq update
+	(cd "$1" && APT_CONFIG=$apt/apt.conf apt-get -qq download "${packages[@]}" "linux-image-$release-dbg")
+}
+
+prepare() {
+	local work deb
+	work=$(mktemp -d "$cache/.interop-dump.XXXXXX")
+	# shellcheck disable=SC2064 # its value now
+	trap "rm -rf '$work'" EXIT
+	say "downloading crash, makedumpfile and the symbols of Linux $release (1 GB)"
+	fetch_packages "$work"
+	mkdir "$work/new"
+	for deb in "$work"/*.deb; do
+		case $deb in
+		*-dbg_*) dpkg --fsys-tarfile "$deb" |
+			tar -x -O -f - "./usr/lib/debug/boot/vmlinux-$release" >"$work/new/vmlinux" ;;
+		*) dpkg -x "$deb" "$work/new" ;;
+		esac
+	done
+	ln -sfn usr/lib "$work/new/lib"
+	echo "$recipe" >"$work/new/.recipe"
+	rm -rf "$root"
+	mv "$work/new" "$root"
+	rm -rf "$work"
+	trap - EXIT
+}
+
+[[ $# -eq 3 ]] || die "usage: tools/interop_dump.sh OUTLIVE INITRD WORK"
+for tool in qemu-riscv64-static gdb-multiarch; do
+	command -v "$tool" >/dev/null || die "needs $tool (packages qemu-user-static, gdb-multiarch)"
+done
+if [[ ! -r $root/.recipe || $(<"$root/.recipe") != "$recipe" ]]; then
+	prepare
+fi
+exec "$here/interop_dump.py" "$cache/linux/Image" "$root" "$@"
