@@ -183,19 +183,32 @@ static void warn_build(const struct dump_life *life, const struct options *o)
 	free(path);
 }
 
+/* Harts that were in a guest: a debugger takes their registers for the hypervisor's. */
+static json_t *guest_harts(const struct dump_life *life)
+{
+	const struct crash_record *r = life->crash;
+	json_t *harts = json_array();
+
+	for (u64 i = 0; r && i < r->hart_count; i++)
+		if (r->harts[i].life == r->life &&
+		    (r->harts[i].found.state == FOUND_PARKED || r->harts[i].found.state == FOUND_GUEST))
+			json_array_append_new(harts, json_number(r->harts[i].id));
+	return harts;
+}
+
 static void report(const struct dump_life *life, const struct dump_core_summary *s, const struct options *o,
 		   const char *path)
 {
-	json_t *missing = missing_ranges(life);
+	json_t *missing = missing_ranges(life), *guests = guest_harts(life);
 	char size[24], stored[24];
 
 	if (o->json) {
-		json_out(json_pack("{s:s,s:o,s:o,s:s,s:o,s:o,s:o,s:b,s:o,s:o}", "file", path, "life",
+		json_out(json_pack("{s:s,s:o,s:o,s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "file", path, "life",
 				   json_number(life->head.life), "number", json_number(life->head.number),
 				   "build", life->head.build, "bytes", json_number(s->bytes), "stored_bytes",
 				   json_number(s->stored), "harts", json_number(s->harts), "whole",
 				   life->is_whole, "damaged_places", json_number(life->damaged), "missing",
-				   missing),
+				   missing, "guest_harts", guests),
 			 false);
 		return;
 	}
@@ -203,9 +216,17 @@ static void report(const struct dump_life *life, const struct dump_core_summary 
 		     (ull)life->head.life, units_format_size(size, sizeof(size), s->bytes),
 		     units_format_size(stored, sizeof(stored), s->stored), (ull)s->harts,
 		     (ull)life->head.hart_count);
+	for (size_t i = 0; i < json_array_size(guests); i++) {
+		json_int_t hart = json_integer_value(json_array_get(guests, i));
+
+		message_note(
+			"  hart %lld, thread \"LWP %lld\", was in a guest: its registers are the guest's",
+			(long long)hart, (long long)hart + 1);
+	}
 	if (!life->is_whole)
 		print_missing(missing);
 	json_decref(missing);
+	json_decref(guests);
 }
 
 /* What is wrong with the dump itself, said before it is written. */

@@ -35,6 +35,14 @@ static bool is_head_sane(const struct dump_head *h, u64 slot_size)
 	       h->hart_count <= MAX_HARTS && h->bytes <= slot_size - DUMP_BLOCK;
 }
 
+/* What goes to a terminal later must not command it. */
+static void make_printable(char *text, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		if (((u8)text[i] < ' ' && text[i] && text[i] != '\n') || (u8)text[i] > '~')
+			text[i] = '?';
+}
+
 static int read_head(const struct dump_region_view *view, struct dump_slot *slot)
 {
 	int error;
@@ -54,6 +62,8 @@ static int read_head(const struct dump_region_view *view, struct dump_slot *slot
 		slot->state = DUMP_SLOT_DAMAGED;
 	slot->head.build[sizeof(slot->head.build) - 1] = '\0';
 	slot->head.text[sizeof(slot->head.text) - 1] = '\0';
+	make_printable(slot->head.build, sizeof(slot->head.build));
+	make_printable(slot->head.text, sizeof(slot->head.text));
 	return 0;
 }
 
@@ -360,6 +370,8 @@ bool crash_record_check(struct crash_record *r, size_t bytes)
 	    bytes < crash_record_bytes(r->hart_count) || r->log_bytes > sizeof(r->log))
 		return false;
 	r->text[sizeof(r->text) - 1] = '\0';
+	make_printable(r->text, sizeof(r->text));
+	make_printable(r->log, (size_t)r->log_bytes);
 	for (u64 i = 0; i < r->hart_count; i++) {
 		struct crash_hart *h = &r->harts[i];
 

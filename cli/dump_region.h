@@ -29,7 +29,7 @@ enum dump_slot_state {
 struct dump_slot {
 	enum dump_slot_state state;
 	u64 at;		       /* of its head, bytes from the start of the region */
-	struct dump_head head; /* texts are terminated */
+	struct dump_head head; /* texts are terminated and printable */
 };
 
 struct dump_region_view {
@@ -81,7 +81,7 @@ void dump_life_free(struct dump_life *life);
 /* Bytes of a record with that many harts. */
 size_t crash_record_bytes(u64 hart_count);
 
-/* True if that many bytes are a record that can be believed; terminates its texts. */
+/* True if that many bytes are a record that can be believed; its texts are terminated and printable then. */
 bool crash_record_check(struct crash_record *record, size_t bytes);
 
 /* Memory of the dead life, if all of it is known. */

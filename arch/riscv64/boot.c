@@ -267,11 +267,17 @@ void boot_start(u64 hart_id, u64 argument, u64 heir, u64 slot)
 	else if (estate_adopt(argument))
 		stop_early("outlive: there is no estate to adopt", true);
 	a.self = &harts[set_up_harts(hart_id, slot)];
-	/* The arguments lie on the stack of harts[0], which nobody else uses before hart_start_others. */
+	/*
+	 * The arguments lie on the stack of harts[0], which nobody else uses before hart_start_others. Backtraces end here,
+	 * because the stack changes.
+	 */
 	__asm__ volatile("mv	tp, %0\n"
 			 "	mv	sp, %1\n"
 			 "	mv	a0, %2\n"
-			 "	call	boot_continue\n" ::"r"(a.self),
+			 "	.cfi_remember_state\n"
+			 "	.cfi_undefined ra\n"
+			 "	call	boot_continue\n"
+			 "	.cfi_restore_state\n" ::"r"(a.self),
 			 "r"(a.self->stack), "r"(&a)
 			 : "a0", "memory");
 	__builtin_unreachable();
