@@ -248,6 +248,7 @@ void hart_loop(void)
 
 	for (;;) {
 		struct vcpu *v;
+		bool contended;
 		u64 next;
 
 		__atomic_store_n(&hart->kicked, 0, __ATOMIC_SEQ_CST);
@@ -280,14 +281,15 @@ void hart_loop(void)
 			continue;
 		}
 		host_dump_work(false);
-		next = sooner(next, host_dump_next());
-		if (sched_contended(hart->index)) {
+		contended = sched_contended(hart->index);
+		if (contended)
+			next = sooner(next, v->slice_end);
+		/* A guest that only waits gives the hart away, if there is something else to do with it. */
+		if (contended || host_dump_next() != ~0ull)
 			estate_store(&v->r->hstatus, v->r->hstatus | HSTATUS_VTW);
-			next = v->slice_end < next ? v->slice_end : next;
-		} else {
+		else
 			estate_store(&v->r->hstatus, v->r->hstatus & ~HSTATUS_VTW);
-		}
-		set_timer(hart, next);
+		set_timer(hart, sooner(next, host_dump_next()));
 		deliver(v);
 		if (v->expected)
 			life_vcpu_back(v);
