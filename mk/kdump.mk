@@ -2,7 +2,8 @@
 #
 #   build/shim.bin        what stands before the crash kernel (guests/shim)
 #   build/kdump-load      the program that loads both, for Linux (guests/kdump)
-#   build/crash.cpio.gz   the crash kernel's initrd, which saves /proc/vmcore
+#   build/vmcore-save     the crash kernel's program that saves /proc/vmcore
+#   build/crash.cpio.gz   the crash kernel's initrd, with that
 #   build/kdump.cpio      an initrd with all of this, the stock kernel once more, and the self-checking workload
 
 SHIM := $(GUEST)/shim
@@ -23,7 +24,8 @@ $(BUILD)/shim.bin: $(SHIM)-0.bin $(SHIM)-1.bin
 	$(Q)cmp $^ || { echo 'the shim depends on its address' >&2; exit 1; }
 	$(Q)cp $< $@
 
-KDUMP_C := $(call sources,guests/kdump,*.c)
+KDUMP_SAVE := $(BUILD)/linux/guests/kdump/save.o
+KDUMP_C := $(filter-out %/save.c,$(call sources,guests/kdump,*.c))
 KDUMP_OBJECTS := $(KDUMP_C:%.c=$(BUILD)/linux/%.o)
 KDUMP_FDT := $(FDT_NAMES:%=$(BUILD)/linux/third/fdt/%.o)
 KDUMP_CFLAGS := $(LINUX_CFLAGS) -isystem $(FDT_DIR)
@@ -39,12 +41,14 @@ $(BUILD)/linux/third/fdt/%.o: $(FDT_DIR)/%.c mk/kdump.mk mk/common.mk
 	$(Q)$(CROSS)gcc $(KDUMP_CFLAGS) $(DEPENDENCIES) -c -o $@ $<
 
 $(BUILD)/kdump-load: $(KDUMP_OBJECTS) $(KDUMP_FDT)
+$(BUILD)/vmcore-save: $(KDUMP_SAVE)
+$(BUILD)/kdump-load $(BUILD)/vmcore-save:
 	$(call say,LD,$@)
 	$(Q)$(CROSS)gcc -static -s -o $@ $^
 
-$(BUILD)/crash.cpio.gz: tools/mkinitrd.sh guests/linux/crash-init $(CACHE)/linux/.recipe $(CACHE)/riscv64/.recipe
+$(BUILD)/crash.cpio.gz: tools/mkinitrd.sh guests/linux/crash-init $(BUILD)/vmcore-save $(CACHE)/linux/.recipe $(CACHE)/riscv64/.recipe
 	$(call say,INITRD,$@)
-	$(Q)tools/mkinitrd.sh --init guests/linux/crash-init --modules 'virtio_mmio virtio_blk' $@
+	$(Q)tools/mkinitrd.sh --init guests/linux/crash-init --modules 'virtio_mmio virtio_blk' $@ $(BUILD)/vmcore-save
 
 $(BUILD)/kdump.cpio: tools/mkinitrd.sh guests/linux/init $(LINUX_PROGRAMS) $(BUILD)/kdump-load $(BUILD)/shim.bin \
 		$(BUILD)/crash.cpio.gz $(CACHE)/linux/.recipe $(CACHE)/riscv64/.recipe
@@ -52,4 +56,4 @@ $(BUILD)/kdump.cpio: tools/mkinitrd.sh guests/linux/init $(LINUX_PROGRAMS) $(BUI
 	$(Q)tools/mkinitrd.sh --add $(BUILD)/shim.bin=kdump/shim.bin --add $(BUILD)/crash.cpio.gz=kdump/initrd.gz \
 		--add $(CACHE)/linux/Image=kdump/Image $@ $(LINUX_PROGRAMS) $(BUILD)/kdump-load
 
--include $(SHIM_OBJECTS:.o=.d) $(KDUMP_OBJECTS:.o=.d)
+-include $(SHIM_OBJECTS:.o=.d) $(KDUMP_OBJECTS:.o=.d) $(KDUMP_SAVE:.o=.d)

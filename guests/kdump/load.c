@@ -118,17 +118,22 @@ static void check_nothing_loaded(void)
 	free(state.data);
 }
 
-/* Numbers in sysfs; false if there is no such file. */
-static bool read_numbers(const char *path, const char *format, u64 *a, u64 *b)
+/* One or two numbers in a file of sysfs, to this base; false if there is no such file. */
+static bool read_numbers(const char *path, int base, u64 *first, u64 *second)
 {
+	char line[64] = "";
 	FILE *file = fopen(path, "r");
-	bool good;
+	char *end;
 
 	if (!file)
 		return false;
-	good = fscanf(file, format, a, b) >= 1;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
 	fclose(file);
-	return good;
+	*first = strtoull(line, &end, base);
+	if (second)
+		*second = strtoull(end, NULL, base);
+	return end != line;
 }
 
 /* Where the kernel will leave the registers of its CPUs, and its own description. */
@@ -141,14 +146,14 @@ static void find_notes(struct ranges *notes)
 	*notes = (struct ranges){ 0 };
 	for (int cpu = 0; cpu < RANGES_MAX && !error; cpu++) {
 		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/crash_notes", cpu);
-		if (!read_numbers(path, "%" SCNx64, &base, &size))
+		if (!read_numbers(path, 16, &base, NULL))
 			continue;
 		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/crash_notes_size", cpu);
-		if (!read_numbers(path, "%" SCNu64, &size, &size))
+		if (!read_numbers(path, 10, &size, NULL))
 			die("%s: cannot be read", path);
 		error = ranges_add(notes, base, size, 0);
 	}
-	if (!read_numbers("/sys/kernel/vmcoreinfo", "%" SCNx64 " %" SCNx64, &base, &size))
+	if (!read_numbers("/sys/kernel/vmcoreinfo", 16, &base, &size))
 		die("/sys/kernel/vmcoreinfo: cannot be read; the kernel has no support for crash dumps");
 	error = error ? error : ranges_add(notes, base, size, 0);
 	if (error)
