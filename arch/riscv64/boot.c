@@ -180,18 +180,17 @@ static void report_for_duty(void)
 {
 	const struct machine_record *m = &estate.machine;
 	enum crash_policy policy = takeover_policy();
-	u64 limit = 0;
 	struct sbi_result r;
 
 	if (!m->has_warden)
 		return;
+	if (policy != m->crash_policy)
+		log_line("a crash cannot devirtualise: %s; it will reset the machine", takeover_missing());
 	/*
 	 * To the warden each policy is "recover", with no crash allowed where there is to be no heir; what follows is a reset or
-	 * a halt. An heir is also needed to hand over to the root VM (takeover_adopt), if recovering is not to go on.
+	 * a halt. An heir is also needed to hand over to the root VM (takeover_adopt).
 	 */
-	if (policy == CRASH_RECOVER || policy == CRASH_DEVIRTUALISE)
-		limit = m->crash_limit + (takeover_missing() ? 0 : 1);
-	r = warden_call(WARDEN_READY, (u64)(uintptr_t)secondary_entry, limit, m->crash_window,
+	r = warden_call(WARDEN_READY, (u64)(uintptr_t)secondary_entry, takeover_heirs(), m->crash_window,
 			policy == CRASH_HALT ? CRASH_HALT : CRASH_RESET);
 	if (r.error)
 		panic("the warden does not take our report for duty: SBI error %ld", r.error);

@@ -9,6 +9,7 @@
 #include "core/lib/errno.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
+#include "core/recorder/recorder.h"
 #include "core/vm/vm.h"
 #include "drivers/drivers.h"
 
@@ -164,6 +165,7 @@ int native_devirtualise(struct hart *hart, struct vcpu *v)
 	/* From here on there is no way back. */
 	log_line("%s: has the machine; this life ends", v->vm->config.name);
 	load_units(hart, v);
+	recorder_finish();
 	drivers_quiesce();
 	error = ask_warden(false);
 	log_line("the warden has changed its mind (SBI error %ld): the machine is reset", error);

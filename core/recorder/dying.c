@@ -9,6 +9,7 @@
 #include "core/lib/string.h"
 #include "core/recorder/inside.h"
 #include "core/recorder/recorder.h"
+#include "core/root/takeover.h"
 #include "core/survive/life.h"
 
 /* A second hart that dies meanwhile gives the first so long. */
@@ -23,7 +24,7 @@ bool recorder_is_last(void)
 	u64 now = arch_time(), window = (u64)m->crash_window * m->timebase, crashes = 0,
 	    number = life_number();
 
-	if (!m->has_warden || m->crash_policy != CRASH_RECOVER)
+	if (!m->has_warden)
 		return true;
 	/* As the warden counts: one more within the window than the limit is not recovered. */
 	for (u64 n = number > LIFE_COUNT ? number - LIFE_COUNT + 1 : 1; n < number; n++) {
@@ -31,7 +32,7 @@ bool recorder_is_last(void)
 
 		crashes += l->number == n && now - l->t_fault < window;
 	}
-	return crashes >= m->crash_limit;
+	return crashes >= takeover_heirs();
 }
 
 /* True for the hart that is to write. The others wait here until it has, or fails to. */

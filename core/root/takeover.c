@@ -4,6 +4,7 @@
 #include "core/estate/estate.h"
 #include "core/lib/errno.h"
 #include "core/lib/log.h"
+#include "core/recorder/recorder.h"
 #include "core/root/root.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
@@ -52,12 +53,17 @@ const char *takeover_missing(void)
 enum crash_policy takeover_policy(void)
 {
 	enum crash_policy policy = (enum crash_policy)estate.machine.crash_policy;
-	const char *missing = takeover_missing();
 
-	if (policy != CRASH_DEVIRTUALISE || !missing)
-		return policy;
-	log_line("a crash cannot devirtualise: %s; it will reset the machine", missing);
-	return CRASH_RESET;
+	return policy == CRASH_DEVIRTUALISE && takeover_missing() ? CRASH_RESET : policy;
+}
+
+u64 takeover_heirs(void)
+{
+	enum crash_policy policy = takeover_policy();
+
+	if (policy != CRASH_RECOVER && policy != CRASH_DEVIRTUALISE)
+		return 0;
+	return (u64)estate.machine.crash_limit + (takeover_missing() ? 0 : 1);
 }
 
 /* ---- Requests ---- */
@@ -148,6 +154,7 @@ void takeover_poll(void)
 	if (__builtin_expect(takeover_due() == ~0ull, 1) || arch_time() < takeover_due())
 		return;
 	log_line("the machine is reset");
+	recorder_finish();
 	arch_machine_off(true);
 }
 

@@ -14,11 +14,11 @@
 /* Why the machine could not be given to a root VM, for people; NULL: it could. */
 const char *takeover_missing(void);
 
-/*
- * What a crash of this life leads to: the host file's policy, or the next one if the machine cannot have that. Says so in
- * the log the first time.
- */
+/* What a crash of this life leads to: the host file's policy, or the next one if the machine cannot have that. */
 enum crash_policy takeover_policy(void);
+
+/* So many crashes within the window get an heir, be it to recover or to hand over to the root VM. */
+u64 takeover_heirs(void);
 
 /*
  * The requests, from the exit of vCPU `v`, whose result the caller commits with what is staged in `t`. The caller holds

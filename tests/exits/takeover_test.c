@@ -477,9 +477,15 @@ static void policies(void **state)
 	assert_int_equal(takeover_policy(), CRASH_DEVIRTUALISE);
 	root->config.flags = 0;
 	assert_int_equal(takeover_policy(), CRASH_RESET);
-	assert_non_null(strstr(fixture_log(), "a crash cannot devirtualise: there is no root VM"));
+	assert_string_equal(takeover_missing(), "there is no root VM");
+	assert_int_equal(takeover_heirs(), 0);
+	set_policy(CRASH_RECOVER);
+	assert_int_equal(takeover_heirs(), 5);
+	root->config.flags = VM_ROOT;
+	assert_int_equal(takeover_heirs(), 6);
 	set_policy(CRASH_HALT);
 	assert_int_equal(takeover_policy(), CRASH_HALT);
+	assert_int_equal(takeover_heirs(), 0);
 }
 
 int main(void)
