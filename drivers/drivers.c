@@ -168,6 +168,7 @@ void drivers_quiesce(void)
 	for (unsigned i = 0; i < device_count; i++) {
 		if (devices[i].kind != VIRTIO_KIND_NONE)
 			virtio_mmio_reset(&devices[i], RESET_PATIENCE_MS);
+		arch_beat();
 	}
 	host_plic_release();
 }

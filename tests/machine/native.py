@@ -4,8 +4,8 @@ timeout: 240 s
 """
 
 from lib import steps
-from lib.host import BUILD, Host, disk, outlive, wait_for
-from lib.steps import check
+from lib.host import BUILD, Host, disk, outlive, scratch
+from lib.steps import check, wait_for
 
 
 def root(cmdline="", **more):
@@ -21,6 +21,20 @@ def bystander():
 
 def serial(host):
     return (host.directory / "serial.log").read_text(errors="replace")
+
+
+def black_box():
+    """For a machine: a box that is empty."""
+    path = scratch() / "box.img"
+    path.unlink(missing_ok=True)
+    return {"blackbox": {"file": str(path)}}
+
+
+def check_recorded(*lines):
+    """The black box has them, although nobody came after the life that said them."""
+    text = outlive("blackbox", "read", scratch() / "box.img", "console").stdout
+    for line in lines:
+        check(line in text, f"the black box does not say {line!r}: {text[-800:]}")
 
 
 def check_taken_over(host):
@@ -62,10 +76,11 @@ def struck(host):
 
 
 def step_policy_devirtualise():
-    with Host({"harts": 2, "on_crash": "devirtualise"}, [bystander(), root("wait=1")]) as host:
+    with Host({"harts": 2, "on_crash": "devirtualise", **black_box()}, [bystander(), root("wait=1")]) as host:
         struck(host)
         check_taken_over(host)
         check("its kernel is made to panic" in serial(host), "the heir does not say what it does")
+    check_recorded("panic: crash on request", "its kernel is made to panic", "root: has the machine; this life ends")
 
 
 def step_crashes_until_recovering_is_given_up():
@@ -79,10 +94,13 @@ def step_crashes_until_recovering_is_given_up():
 
 def step_root_that_only_reboots():
     """No crash kernel: its reboot is the machine's, as the next policy."""
-    with Host({"harts": 2, "on_crash": "devirtualise"}, [bystander(), root("wait=1 reboot=1")]) as host:
+    why = "the root VM does not take the machine over: it ends; the machine is reset"
+    with Host({"harts": 2, "on_crash": "devirtualise", **black_box()}, [bystander(), root("wait=1 reboot=1")]) as host:
         struck(host)
         wait_for("the reset", 30, lambda: serial(host).count("Outlive: 2 harts") == 2)
-        check("the root VM does not take the machine over: it ends; the machine is reset" in serial(host), serial(host)[-800:])
+        check(why in serial(host), serial(host)[-800:])
+        wait_for("the black box of the machine's next run", 30, lambda: "opened in" in serial(host).rsplit("Outlive: 2 harts")[-1])
+    check_recorded("panic: crash on request", why)
 
 
 def step_without_a_root_vm():
