@@ -25,7 +25,7 @@ const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
 	"gdb-multiarch outlive.elf FILE shows all harts with their backtraces, the one that crashed first, and the "                         \
 	"hypervisor's variables; hart N is its thread N + 1. The dump comes from the host's dump region, which "                             \
 	"--region names if the host is off. A dump that was cut short or is damaged is written as far as it goes, "                          \
-	"with status 1.\n\n"                                                                                                                 \
+	"with status 1; one that a running host has not completed yet is waited for, 10 seconds or --timeout.\n\n"                           \
 	"With the name of a VM, writes its memory and vCPUs as of one instant into FILE, which -o names, for debuggers with "                \
 	"the symbols of the guest's kernel. The guest stands still until all has been fetched; with --live it runs on, "                     \
 	"and the host keeps for the dump what the guest overwrites meanwhile. If the host's life ends meanwhile, the dump begins again.\n\n" \

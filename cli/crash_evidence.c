@@ -29,28 +29,31 @@ bool crash_evidence_has_record(struct client *c, u64 life)
 	return ask_piece(c, &at, &reply, &data);
 }
 
+/* All pieces. An heir may write the record of another end meanwhile: then there is none any more. */
 static struct crash_record *fetch_record(struct client *c, u64 life)
 {
 	struct ctl_crash_at at = { .life = life };
 	struct ctl_crash_data data;
 	struct client_reply reply;
 	u8 *bytes = NULL;
+	u64 size = 0;
 
 	while (ask_piece(c, &at, &reply, &data)) {
 		size_t count = reply.length - sizeof(data);
 
-		if (data.size > CRASH_RECORD_STRIDE || at.offset + count > data.size || !count)
-			break;
-		if (!bytes)
-			bytes = memory_new(data.size, 1);
-		else if (at.offset == 0)
+		if (!bytes && data.size <= CRASH_RECORD_STRIDE) {
+			size = data.size;
+			bytes = memory_new(size + 1, 1);
+		}
+		if (!bytes || !count || data.size != size || count > size - at.offset)
 			break;
 		memcpy(bytes + at.offset, reply.payload + sizeof(data), count);
 		at.offset += count;
-		if (at.offset == data.size && crash_record_check((struct crash_record *)bytes, data.size))
+		if (at.offset < size)
+			continue;
+		if (crash_record_check((struct crash_record *)bytes, size))
 			return (struct crash_record *)bytes;
-		if (at.offset >= data.size)
-			break;
+		break;
 	}
 	free(bytes);
 	return NULL;

@@ -17,9 +17,25 @@ static int read_source(void *owner, u64 at, void *to, size_t bytes)
 	return i->device.read(&i->device, at, to, (u32)bytes);
 }
 
+static void read_heads(struct dump_file *f)
+{
+	const struct dump_source source = { .read = read_source,
+					    .owner = &f->image,
+					    .bytes = f->image.device.bytes };
+
+	f->error = dump_region_open(&f->view, &source);
+}
+
+int dump_file_again(struct dump_file *f)
+{
+	read_heads(f);
+	if (f->error)
+		dump_file_complain(f);
+	return f->error;
+}
+
 int dump_file_open(struct dump_file *f, char *path)
 {
-	struct dump_source source = { .read = read_source, .owner = &f->image };
 	int code;
 
 	*f = (struct dump_file){ .path = path };
@@ -28,8 +44,7 @@ int dump_file_open(struct dump_file *f, char *path)
 		free(path);
 		return code;
 	}
-	source.bytes = f->image.device.bytes;
-	f->error = dump_region_open(&f->view, &source);
+	read_heads(f);
 	return EXIT_CODE_OK;
 }
 

@@ -22,6 +22,9 @@ int dump_file_open(struct dump_file *f, char *path);
 /* Opens the region of that running host. EXIT_CODE_NOT_FOUND without a message if it has none. */
 int dump_file_open_host(struct dump_file *f, const struct rundir *dir);
 
+/* Reads the heads again, which a running host may have changed. 0, or f->error, with the error printed. */
+int dump_file_again(struct dump_file *f);
+
 /* Prints what f->error means; returns EXIT_CODE_FAILED. */
 int dump_file_complain(const struct dump_file *f);
 

@@ -1,4 +1,5 @@
 /* `outlive dump --host`: a core file of a life of the hypervisor that has ended. */
+#include "cli/clock.h"
 #include "cli/dump.h"
 #include "cli/dump_core.h"
 #include "cli/dump_file.h"
@@ -11,11 +12,16 @@
 #include "cli/table.h"
 #include "cli/units.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef unsigned long long ull; /* what printf calls a u64 */
+
+/* How long a host may take to complete a dump that it has begun. */
+#define WRITTEN_SECONDS 10
+#define WRITTEN_POLL_MS 100
 
 /* ---- The region ---- */
 
@@ -275,6 +281,29 @@ static int write_core(const struct dump_file *f, const struct dump_slot *slot, c
 	return error ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
+static const struct dump_slot *select_dump(const struct dump_file *f, const struct options *o)
+{
+	return dump_file_select(f, o->argument_count ? o->arguments[0] : NULL);
+}
+
+/*
+ * The dump that is meant. One that a running host may be writing at this moment is waited for: a second or two are
+ * enough for it, unless it was cut short.
+ */
+static const struct dump_slot *await_dump(struct dump_file *f, const struct options *o)
+{
+	u64 end = clock_ms() + (o->has_timeout ? o->timeout : WRITTEN_SECONDS) * 1000;
+	const struct dump_slot *slot = select_dump(f, o);
+
+	while (slot && slot->head.state == DUMP_WRITING && !o->region && clock_ms() < end) {
+		poll(NULL, 0, WRITTEN_POLL_MS);
+		if (dump_file_again(f))
+			return NULL;
+		slot = select_dump(f, o);
+	}
+	return slot;
+}
+
 int dump_host(const struct options *o)
 {
 	const struct dump_slot *slot;
@@ -288,7 +317,7 @@ int dump_host(const struct options *o)
 	} else if (o->list) {
 		code = list(&f, o->json);
 	} else {
-		slot = dump_file_select(&f, o->argument_count ? o->arguments[0] : NULL);
+		slot = await_dump(&f, o);
 		code = slot ? write_core(&f, slot, o) : EXIT_CODE_NOT_FOUND;
 	}
 	dump_file_close(&f);

@@ -15,6 +15,9 @@
 /* Digits that a build id has to have in common with another to be the same. */
 #define BUILD_DIGITS_MIN 8
 
+/* Code behind a label without a size that is still its. */
+#define LABEL_REACH KIB(4)
+
 char *host_symbols_find(const char *option)
 {
 	return option ? memory_copy(option) : library_find("outlive.elf");
@@ -151,7 +154,8 @@ size_t host_symbols_places(const struct host_symbols *s, u64 address, struct hos
 	size_t used = 0;
 	Dwarf_Die unit;
 
-	if (!function || !max)
+	/* The last symbol before an address where nothing is says nothing of it. */
+	if (!function || !max || offset >= (symbol.st_size ? symbol.st_size : LABEL_REACH))
 		return 0;
 	memset(places, 0, max * sizeof(*places));
 	if (find_unit(s, address, &unit)) {
