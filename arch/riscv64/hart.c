@@ -264,9 +264,7 @@ void hart_loop(void)
 			v = NULL;
 		}
 		/* After the drop: the vCPU may have gone to sleep with a timer, and it is this hart that has to watch it. */
-		next = sched_timers(arch_time());
-		if (takeover_due() < next)
-			next = takeover_due();
+		next = sooner(sched_timers(arch_time()), takeover_due());
 		if (!v) {
 			v = sched_take(hart->index);
 			if (v)
@@ -289,12 +287,12 @@ void hart_loop(void)
 			estate_store(&v->r->hstatus, v->r->hstatus | HSTATUS_VTW);
 		else
 			estate_store(&v->r->hstatus, v->r->hstatus & ~HSTATUS_VTW);
+		if (__builtin_expect(v->strike, 0))
+			next = sooner(next, native_strike(hart, v));
 		set_timer(hart, sooner(next, host_dump_next()));
 		deliver(v);
 		if (v->expected)
 			life_vcpu_back(v);
-		if (__builtin_expect(v->strike, 0))
-			native_strike(hart, v);
 		hart_resume_guest(hart);
 	}
 }

@@ -174,11 +174,22 @@ int native_devirtualise(struct hart *hart, struct vcpu *v)
 
 /* ---- The exception ---- */
 
+/* Linux has saved what matters after some 60 instructions. */
+#define TRAP_ENTRY_SIZE 512
+#define STRIKE_AGAIN_US 100
+/* A kernel that does nothing but trap is struck all the same. */
+#define STRIKE_TRIES 1000
+
+static bool is_in_trap_entry(const struct vcpu_record *r)
+{
+	return (r->sstatus & SSTATUS_SPP) && r->pc - (csr_read(vstvec) & ~3ull) < TRAP_ENTRY_SIZE;
+}
+
 /*
  * A breakpoint, because a kernel looks it up in no table of addresses that may fault. It is the kernel's own even if user
  * mode ran: SPP says so, and trap entries tell where they came from by sscratch, which is the user's then.
  */
-void native_strike(struct hart *hart, struct vcpu *v)
+static void strike(struct hart *hart, struct vcpu *v)
 {
 	struct vcpu_record *r = v->r;
 	struct vm_state *s = v->vm->s;
@@ -198,6 +209,14 @@ void native_strike(struct hart *hart, struct vcpu *v)
 	txn_set(t, &r->pc, r->vstvec & ~3ull);
 	txn_set(t, &s->root_steps, estate_load(&s->root_steps) | ROOT_STRUCK);
 	txn_commit(t);
-	v->strike = 0;
 	vcpu_load(hart, v);
+}
+
+u64 native_strike(struct hart *hart, struct vcpu *v)
+{
+	if (is_in_trap_entry(v->r) && v->strike++ < STRIKE_TRIES)
+		return arch_time() + estate.machine.timebase * STRIKE_AGAIN_US / 1000000;
+	strike(hart, v);
+	v->strike = 0;
+	return ~0ull;
 }

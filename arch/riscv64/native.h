@@ -18,9 +18,10 @@ int native_devirtualise(struct hart *hart, struct vcpu *v);
 void native_leave(struct hart *hart);
 
 /*
- * The current vCPU takes an exception as if its kernel had run into it, wherever it is: a kernel like Linux gives up then,
- * and starts its crash kernel if it has one.
+ * v->strike is set: the current vCPU takes an exception as if its kernel had run into it, wherever that is: a kernel like Linux
+ * gives up then, and starts its crash kernel if it has one. Not at the beginning of its trap handler, where a kernel
+ * cannot bear another trap: the vCPU goes on first. Returns when to try again (ticks); ~0: it is done.
  */
-void native_strike(struct hart *hart, struct vcpu *v);
+u64 native_strike(struct hart *hart, struct vcpu *v);
 
 #endif

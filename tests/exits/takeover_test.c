@@ -383,6 +383,43 @@ static void strike(void **state)
 	assert_true(exits_firmware.gone);
 }
 
+/* Just trapped: what its handler saves first must not be lost, so it gets on before it is struck. */
+static void strike_in_trap_entry(void **state)
+{
+	struct exits_hart *h;
+
+	(void)state;
+	start();
+	set_policy(CRASH_DEVIRTUALISE);
+	exits_harts[0].csr.vstvec = ROOT_VECTOR;
+	exits_harts[0].pc = ROOT_VECTOR + 16;
+	crash_and_adopt();
+	h = &exits_harts[0];
+	assert_int_equal(h->pc, ROOT_VECTOR + 16);
+	assert_int_equal(root->s->root_steps, ROOT_INHERITS);
+	exits_advance(estate.machine.timebase / 1000);
+	assert_int_equal(h->pc, ROOT_VECTOR + 16);
+	h->pc = ROOT_VECTOR + 0x1000;
+	exits_advance(estate.machine.timebase / 1000);
+	assert_int_equal(h->pc, ROOT_VECTOR);
+	assert_int_equal(h->csr.vsepc, ROOT_VECTOR + 0x1000);
+	assert_int_equal(root->s->root_steps, ROOT_INHERITS | ROOT_STRUCK);
+}
+
+/* One that never gets further. */
+static void strike_in_trap_loop(void **state)
+{
+	(void)state;
+	start();
+	set_policy(CRASH_DEVIRTUALISE);
+	exits_harts[0].csr.vstvec = ROOT_VECTOR;
+	exits_harts[0].pc = ROOT_VECTOR + 16;
+	crash_and_adopt();
+	for (unsigned n = 0; n < 2000 && !(root->s->root_steps & ROOT_STRUCK); n++)
+		exits_advance(estate.machine.timebase / 1000);
+	assert_true(root->s->root_steps & ROOT_STRUCK);
+}
+
 static void stop_root(void *context)
 {
 	(void)context;
@@ -501,6 +538,8 @@ int main(void)
 		cmocka_unit_test(clock_of_its_own),
 		cmocka_unit_test(crash_while_suspending),
 		cmocka_unit_test(strike),
+		cmocka_unit_test(strike_in_trap_entry),
+		cmocka_unit_test(strike_in_trap_loop),
 		cmocka_unit_test(reboot_in_place_of_it),
 		cmocka_unit_test(root_that_does_not_run),
 		cmocka_unit_test(root_that_hangs),
