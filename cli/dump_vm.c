@@ -200,7 +200,8 @@ static void report(const struct vm_dump *d)
 {
 	const struct vmcore *core = &d->core;
 	double seconds = (double)(clock_ms() - d->begun) / 1000.0;
-	double megabytes = (double)core->pages * (double)PAGE_SIZE / 1e6;
+	u64 bytes = core->pages * PAGE_SIZE;
+	double megabytes = (double)bytes / 1e6;
 	char memory[16], disk[16];
 
 	if (core->is_cut)
@@ -214,9 +215,9 @@ static void report(const struct vm_dump *d)
 				   "vm", d->vm.name, "file", d->o->output, "format",
 				   core->format == VMCORE_ELF ? "elf" : "kdump", "live", d->o->live, "bytes",
 				   (json_int_t)core->end, "disk_bytes", (json_int_t)file_blocks(d->o->output),
-				   "memory", (json_int_t)(core->pages * PAGE_SIZE), "pages",
-				   (json_int_t)core->pages, "zero_pages", (json_int_t)core->zero_pages,
-				   "untouched_pages", (json_int_t)core->untouched_pages, "excluded_pages",
+				   "memory", (json_int_t)bytes, "pages", (json_int_t)core->pages,
+				   "zero_pages", (json_int_t)core->zero_pages, "untouched_pages",
+				   (json_int_t)core->untouched_pages, "excluded_pages",
 				   (json_int_t)core->excluded_pages, "vcpus", (json_int_t)core->vcpu_count,
 				   "pause_us", d->pause_ms * 1000, "seconds", seconds, "mb_per_s",
 				   seconds > 0 ? megabytes / seconds : 0, "tries", (json_int_t)d->tries,
@@ -227,8 +228,7 @@ static void report(const struct vm_dump *d)
 	message_note(
 		"%s: %s of memory and %zu vCPUs in %s (%s on disk), %.1f s, %.0f MB/s; the guest stood still for %.1f "
 		"ms",
-		d->vm.name, units_format_size(memory, sizeof(memory), core->pages * PAGE_SIZE),
-		core->vcpu_count, d->o->output,
+		d->vm.name, units_format_size(memory, sizeof(memory), bytes), core->vcpu_count, d->o->output,
 		units_format_size(disk, sizeof(disk), ALIGN_DOWN(file_blocks(d->o->output), KIB(100))),
 		seconds, seconds > 0 ? megabytes / seconds : 0, d->pause_ms);
 }

@@ -51,7 +51,7 @@ static void add(struct walk *w, u64 virtual, u64 physical, u64 size)
 		m->is_cut = true;
 		return;
 	}
-	if (m->count == m->room) {
+	if (!m->list || m->count == m->room) {
 		m->room = m->room ? m->room * 2 : 64;
 		m->list = memory_resize(m->list, m->room, sizeof(*m->list));
 	}

@@ -5,10 +5,10 @@
 #include "abi/types.h"
 
 /* Zeroed memory for count objects; free() it. */
-void *memory_new(size_t count, size_t size);
+void *memory_new(size_t count, size_t size) __attribute__((returns_nonnull));
 
 /* `old` (or NULL) enlarged or cut to count objects; what is new is not zeroed. */
-void *memory_resize(void *old, size_t count, size_t size);
+void *memory_resize(void *old, size_t count, size_t size) __attribute__((returns_nonnull));
 
 /* A formatted string; free() it. */
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2)));

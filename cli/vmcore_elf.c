@@ -57,7 +57,7 @@ static u64 extend(struct vmcore *v, u64 at, u64 bytes)
 	u64 offset = v->end;
 
 	if (!last || last->at + last->size != at || is_range_start(v, at)) {
-		if (v->extent_count == v->extent_room) {
+		if (!v->extents || v->extent_count == v->extent_room) {
 			v->extent_room = v->extent_room ? v->extent_room * 2 : 64;
 			v->extents = memory_resize(v->extents, v->extent_room, sizeof(*v->extents));
 		}

@@ -392,7 +392,7 @@ static size_t put_page(u64 page, u8 *to)
 		memset(bytes, (int)(page % 251 + 1), PAGE_SIZE);
 		memcpy(bytes, &page, sizeof(page));
 		if (page % 8 == 0)
-			memcpy(bytes + 100, "TCLF", 4);
+			memcpy(bytes + 100, &(u32){ CTL_MAGIC }, sizeof(u32));
 	}
 	memcpy(to, &run, sizeof(run));
 	return sizeof(run) + run.bytes;

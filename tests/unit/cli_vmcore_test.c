@@ -191,7 +191,7 @@ static void check_page(u64 at, bool is_physical, u32 page)
 static void check_notes(u64 at, u64 size)
 {
 	const u8 *note;
-	u64 length;
+	u64 length = 0;
 
 	for (u32 i = 0; i < 3; i++) {
 		note = elf_note(&file, at, size, "CORE", NT_PRSTATUS, i, &length);

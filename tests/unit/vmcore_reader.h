@@ -116,7 +116,9 @@ static inline enum kdump_found kdump_page(const struct reader *r, u64 at, u8 *to
 		return KDUMP_NONE;
 	if (!kdump_bit(r, second, pfn))
 		return KDUMP_EXCLUDED;
-	for (u64 n = 0; n < pfn; n++)
+	for (u64 n = 0; n < pfn / 64; n++)
+		descriptor += 24 * (u64)__builtin_popcountll(reader_u64(r, second + n * 8));
+	for (u64 n = ALIGN_DOWN(pfn, 64ull); n < pfn; n++)
 		descriptor += kdump_bit(r, second, n) ? 24 : 0;
 	offset = reader_u64(r, descriptor);
 	if (reader_u32(r, descriptor + 12) == 0)
