@@ -236,6 +236,22 @@ static void note_dumps(struct rundir *dir, const struct host_plan *plan)
 	free(path);
 }
 
+/* The host says so in its log, too, but who starts it looks here. */
+static void note_policy(const struct options *o, const struct host_spec *spec)
+{
+	bool has_root = false;
+
+	if (spec->machine.on_crash.value != CRASH_DEVIRTUALISE)
+		return;
+	for (size_t i = 0; i < spec->vms.count; i++)
+		has_root |= host_vm(spec, i)->root.value != 0;
+	if (!has_root)
+		message_note("machine.on_crash: no VM is the root VM, so a crash will reset the machine");
+	else if (o->firmware && strcmp(o->firmware, "stock") == 0)
+		message_note(
+			"machine.on_crash: stock firmware cannot do that, so a crash will reset the machine");
+}
+
 static int start(const struct options *o, const struct host_plan *plan)
 {
 	unsigned up_seconds = o->has_timeout ? (unsigned)o->timeout : UP_SECONDS;
@@ -251,6 +267,7 @@ static int start(const struct options *o, const struct host_plan *plan)
 		code = EXIT_CODE_FAILED;
 	if (!code) {
 		note_dumps(&dir, plan);
+		note_policy(o, plan->spec);
 		message_note("starting \"%s\": %u harts, %s, boot pack of %s", dir.name, plan->harts,
 			     units_format_size(memory, sizeof(memory), plan->memory),
 			     units_format_size(pack, sizeof(pack), plan->pack_size));

@@ -182,10 +182,10 @@ static void report_for_duty(void)
 	enum crash_policy policy = takeover_policy();
 	struct sbi_result r;
 
-	if (!m->has_warden)
-		return;
 	if (policy != m->crash_policy)
 		log_line("a crash cannot devirtualise: %s; it will reset the machine", takeover_missing());
+	if (!m->has_warden)
+		return;
 	/*
 	 * To the warden each policy is "recover", with no crash allowed where there is to be no heir; what follows is a reset or
 	 * a halt. An heir is also needed to hand over to the root VM (takeover_adopt).

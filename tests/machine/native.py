@@ -104,8 +104,9 @@ def step_root_that_only_reboots():
 
 
 def step_without_a_root_vm():
-    """The next policy, and the log says why from the start."""
+    """The next policy, and the log says why from the start, as does the command."""
     with Host({"harts": 2, "on_crash": "devirtualise"}, [bystander()]) as host:
+        check("no VM is the root VM, so a crash will reset the machine" in host.said, host.said)
         check("a crash cannot devirtualise: there is no root VM; it will reset the machine" in host.log(), host.log())
         host.crash("panic", status=None)
         wait_for("the reset", 30, lambda: serial(host).count("Outlive: 2 harts") == 2)

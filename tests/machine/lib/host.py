@@ -107,6 +107,7 @@ class Host:
         self.file.write_text(json.dumps({"machine": machine, "vms": vms}, indent=1), encoding="utf-8")
         self.vms = [vm["name"] for vm in vms]
         self.consoles = {}
+        self.said = ""  # by the command while it started the host
 
     @property
     def directory(self):
@@ -115,7 +116,7 @@ class Host:
     def __enter__(self):
         start = time.monotonic()
         try:
-            outlive("run", "--detach", *self.arguments, self.file, "--name", self.name, seconds=60)
+            self.said = outlive("run", "--detach", *self.arguments, self.file, "--name", self.name, seconds=60).stderr
         except BaseException:
             self.tell()
             self.end()
