@@ -63,7 +63,13 @@ enum ctl_type {
 	CTL_DUMP_END = 18, /* vm, payload struct ctl_dump_at (0): done with it, or to be forgotten */
 	CTL_CRASH_RECORD =
 		20, /* payload struct ctl_crash_at -> struct ctl_crash_data; -ENOENT: no such record */
-	/* 21 .. 24: free for crashes; 25 .. 29: the black box. */
+	/* 21 .. 24: free for crashes. */
+	CTL_BOX = 25, /* -> struct ctl_box */
+	CTL_BOX_RECORDS =
+		26, /* payload u32 first -> struct ctl_box_record[], those with a number >= first that fit */
+	CTL_BOX_READ =
+		27, /* payload struct ctl_box_at -> struct ctl_log and bytes; -EAGAIN: the disk is at it, ask again */
+	/* 28, 29: free for the black box. */
 
 	CTL_EVENT_CONSOLE = 100, /* vm, payload u64 offset, then bytes */
 	CTL_EVENT_VM = 101,	 /* vm changed its state: payload struct ctl_vm */
@@ -134,6 +140,41 @@ struct ctl_life {
 	u64 t_start, t_fault, t_stopped, t_heir, t_adopted, t_first_guest, t_last_guest;
 	u64 vms_adopted, vms_lost;
 	char text[256];
+};
+
+enum ctl_box_stage { CTL_BOX_NONE = 0, CTL_BOX_OPENING = 1, CTL_BOX_OPEN = 2 };
+
+/* The host's black box. */
+struct ctl_box {
+	u32 stage;   /* enum ctl_box_stage */
+	u32 disk;    /* as vm_device_config.host_unit */
+	u32 records; /* places for them */
+	u32 reserved;
+	u64 console; /* bytes of text in the rings */
+	u64 pmsg;
+	char why[128]; /* CTL_BOX_NONE: why there is none; empty if none was asked for */
+};
+
+#define CTL_BOX_PREVIOUS   (1u << 0) /* it was there when the machine was started */
+#define CTL_BOX_COMPRESSED (1u << 1)
+#define CTL_BOX_TORN	   (1u << 2)
+
+/* A record that is there. Numbers are those of the kmsg zones. */
+struct ctl_box_record {
+	u32 number;
+	u32 flags;  /* CTL_BOX_... */
+	u32 reason; /* enum pstore_reason */
+	u32 counter;
+	s64 seconds; /* since 1970 */
+	s64 nanoseconds;
+	u64 bytes; /* of text */
+};
+
+/* Where to read: a record's text, or that of a ring, the oldest byte first. ctl_log.head is where it ends. */
+struct ctl_box_at {
+	u32 type;   /* enum pstore_type */
+	u32 number; /* of a record */
+	u64 offset;
 };
 
 #define CTL_DUMP_LIVE (1u << 0)

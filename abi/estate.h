@@ -222,7 +222,7 @@ struct log_ring {
 
 /* ---- Guests' lines for the black box ---- */
 
-#define PMSG_DATA_SIZE (KIB(16) - 64)
+#define PMSG_DATA_SIZE (KIB(64) - 64)
 
 /*
  * Lines, with the names of their VMs, on their way to the disk. `head` counts bytes put in, `written` those that are on

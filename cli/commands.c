@@ -197,12 +197,14 @@ const struct command commands[] = {
 		.name = "log",
 		.page = "outlive-log",
 		.arguments = "",
-		.options = TALKS | O(FOLLOW) | O(PREVIOUS),
+		.options = TALKS | O(FOLLOW) | O(PREVIOUS) | O(SINCE) | O(VM),
 		.summary = "show the hypervisor's log",
 		.text = "Prints the host's log. It outlives a crash of the hypervisor, so it tells of earlier lives too, as far "
-			"as the ring goes back. Each line begins with the machine's time in seconds and the hart.",
+			"as the ring goes back. Each line begins with the machine's time in seconds and the hart. With a black box (machine.blackbox in "
+			"the host's file) also what was said before the machine was started can be read.",
 		.examples =
-			"outlive log --follow\noutlive log --previous  # the last words of the life before",
+			"outlive log --follow\noutlive log --previous  # the last words of the life before\n"
+			"outlive log --vm alpha --since 10min",
 		.run = log_command,
 	},
 	{

@@ -1,7 +1,9 @@
 /*
- * `outlive log`: the hypervisor's log out of the estate, where it outlives the hypervisor. Lines begin with the
- * machine's time, "[    1.234567] h0: ", which tells the lives apart.
+ * `outlive log`: the hypervisor's log out of the estate, where it outlives the hypervisor, and out of the black box, where
+ * it outlives the machine. Lines begin with the machine's time, "[    1.234567] h0: ", which tells the lives apart.
  */
+#include "cli/blackbox.h"
+#include "cli/box_client.h"
 #include "cli/client.h"
 #include "cli/clock.h"
 #include "cli/commands.h"
@@ -9,22 +11,33 @@
 #include "cli/json_out.h"
 #include "cli/memory.h"
 #include "cli/message.h"
+#include "cli/units.h"
+#include "core/blackbox/zone.h"
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define FOLLOW_MS 250
 
 struct log_reader {
 	struct client *client;
 	bool json;
-	u64 from;   /* offset of the next byte to fetch */
-	char *line; /* the beginning of a line whose end has not come */
+	const char *vm;	    /* lines about it only; NULL: all */
+	const char *source; /* "log"; "pmsg": lines of guests, without time */
+	u64 from;	    /* offset of the next byte to fetch */
+	char *line;	    /* the beginning of a line whose end has not come */
 	size_t line_length;
 	double not_before, before; /* seconds: lines of this time only; `before` 0: no bound */
 	double time;		   /* of the last line that had one */
 };
+
+/* True if the line is about the VM: "NAME: ..." behind its time, or what the VM itself has written. */
+static bool is_about(const char *text, const char *vm)
+{
+	return strncmp(text, vm, strlen(vm)) == 0 && text[strlen(vm)] == ':';
+}
 
 static void print_line(struct log_reader *r)
 {
@@ -42,6 +55,8 @@ static void print_line(struct log_reader *r)
 		r->time = time;
 	if (r->time < r->not_before || (r->before > 0 && r->time >= r->before))
 		return;
+	if (r->vm && !is_about(text + (has_time ? skip : 0), r->vm))
+		return;
 	if (!r->json)
 		printf("%.*s\n", (int)length, text);
 	else if (has_time)
@@ -49,7 +64,7 @@ static void print_line(struct log_reader *r)
 				   json_text(text + skip, length - (size_t)skip)),
 			 true);
 	else
-		json_out(json_pack("{s:o}", "text", json_text(text, length)), true);
+		json_out(json_pack("{s:s,s:o}", "source", r->source, "text", json_text(text, length)), true);
 }
 
 static void take(struct log_reader *r, const char *bytes, size_t count)
@@ -101,53 +116,209 @@ static int fetch(struct log_reader *r)
 	}
 }
 
-/* Bounds the output to the life before the present one. */
-static int select_previous(struct log_reader *r)
+/* ---- What lines are wanted ---- */
+
+/* "10min", or "2026-11-20 10:51:00" of UTC: seconds before now. False: neither. */
+static bool parse_since(const char *text, double *ago)
+{
+	static const char *const formats[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
+	u64 ms;
+
+	if (units_parse_duration(text, &ms)) {
+		*ago = (double)ms / 1000;
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		struct tm tm = { 0 };
+		const char *end = strptime(text, formats[i], &tm);
+
+		if (!end || *end)
+			continue;
+		*ago = difftime(time(NULL), timegm(&tm));
+		return true;
+	}
+	return false;
+}
+
+/* Bounds the output to the life before the present one; EXIT_CODE_NOT_FOUND if the machine has had no other. */
+static int select_previous(struct log_reader *r, const struct ctl_host *host)
 {
 	struct ctl_life lives[64];
-	struct ctl_host host;
 	size_t count;
-	int code = client_host(r->client, &host);
+	int code = client_lives(r->client, lives, ARRAY_SIZE(lives), &count);
 
-	if (!code)
-		code = client_lives(r->client, lives, ARRAY_SIZE(lives), &count);
 	if (code)
 		return code;
 	for (size_t i = 0; i < count; i++) {
-		if (lives[i].number + 1 != host.life || !host.timebase)
+		if (lives[i].number + 1 != host->life || !host->timebase)
 			continue;
-		r->not_before = (double)lives[i].t_start / (double)host.timebase;
-		r->before = (double)host.started / (double)host.timebase;
+		r->not_before = (double)lives[i].t_start / (double)host->timebase;
+		r->before = (double)host->started / (double)host->timebase;
 		return EXIT_CODE_OK;
 	}
-	message_error("this is the host's first life");
 	return EXIT_CODE_NOT_FOUND;
+}
+
+/* ---- The black box ---- */
+
+static void print_text(struct log_reader *r, const char *source, const char *text, size_t bytes)
+{
+	r->source = source;
+	take(r, text, bytes);
+	if (r->line_length)
+		print_line(r);
+	r->line_length = 0;
+}
+
+/* A record that an earlier run of the machine left, as one line. */
+static int print_record(struct log_reader *r, const struct ctl_box_record *record)
+{
+	const struct blackbox_time when = { record->seconds, record->nanoseconds };
+	const char *reason = zone_reason_name(record->reason);
+	char shown[40], *line = NULL;
+	int code = box_reason(r->client, record, &line);
+
+	if (code)
+		return code;
+	blackbox_time_text(shown, sizeof(shown), when);
+	if (r->json)
+		json_out(json_pack("{s:s,s:i,s:s,s:i,s:s,s:o}", "source", "record", "record",
+				   (int)record->number, "reason", reason, "counter", (int)record->counter,
+				   "time", shown, "text", json_text(line, strlen(line))),
+			 true);
+	else
+		printf("kmsg-%u: %s#%u, %s: %s\n", record->number, reason, record->counter, shown, line);
+	free(line);
+	return EXIT_CODE_OK;
+}
+
+static int print_records(struct log_reader *r, const struct box_run *run, double since)
+{
+	struct ctl_box_record *records;
+	size_t count;
+	int code = box_records(r->client, &records, &count);
+
+	for (size_t i = 0; !code && i < count; i++) {
+		double when = (double)records[i].seconds;
+
+		if (!(records[i].flags & CTL_BOX_PREVIOUS) ||
+		    (run->has_mark && when + 1 < run->clock - run->ticks) || when + 1 < since)
+			continue;
+		code = print_record(r, &records[i]);
+	}
+	free(records);
+	return code;
+}
+
+/* What the machine said when it ran the last time; `since` is a time of the clock, 0: all. */
+static int print_previous_run(struct log_reader *r, double since)
+{
+	struct box_run run = { 0 };
+	struct ctl_box box;
+	char *text = NULL;
+	size_t bytes = 0;
+	int code = box_status(r->client, &box);
+
+	if (!code && box.console)
+		code = box_text(r->client, PSTORE_CONSOLE, NULL, 0, &text, &bytes);
+	if (!code && text && box_find_run(text, bytes, true, &run)) {
+		if (since > 0 && run.has_mark)
+			r->not_before = run.ticks + since - run.clock;
+		print_text(r, "log", run.text, run.bytes);
+	}
+	if (!code && !r->vm)
+		code = print_records(r, &run, since);
+	free(text);
+	return code;
+}
+
+/* What VMs have written to the black box, in this run of the machine or the one before. Nothing if there is none. */
+static int print_pmsg(struct log_reader *r, bool previous)
+{
+	struct client_reply reply;
+	struct ctl_box box;
+	struct box_run run;
+	char *text = NULL;
+	size_t bytes = 0;
+	int code = client_ask(r->client, CTL_BOX, 0, NULL, 0, &reply);
+
+	if (code || reply.status || reply.length != sizeof(box))
+		return code;
+	memcpy(&box, reply.payload, sizeof(box));
+	if (box.stage != CTL_BOX_OPEN || !box.pmsg)
+		return EXIT_CODE_OK;
+	code = box_text(r->client, PSTORE_PMSG, NULL, 0, &text, &bytes);
+	r->not_before = r->before = 0;
+	if (!code && box_find_run(text, bytes, previous, &run))
+		print_text(r, "pmsg", run.text, run.bytes);
+	free(text);
+	return code;
+}
+
+/* ---- The command ---- */
+
+/* The log of the estate, as far as the bounds let it; goes on if `follow`. */
+static int print_log(struct log_reader *r, bool follow)
+{
+	int code;
+
+	do {
+		code = fetch(r);
+		fflush(stdout);
+		if (follow && !code && !ferror(stdout))
+			poll(NULL, 0, FOLLOW_MS);
+	} while (follow && !code && !ferror(stdout));
+	if (r->line_length)
+		print_line(r);
+	r->line_length = 0;
+	return code;
+}
+
+static int print_wanted(struct log_reader *r, const struct options *o, double ago)
+{
+	struct ctl_host host;
+	double from;
+	int code = client_host(r->client, &host);
+	bool in_box = false;
+
+	if (code)
+		return code;
+	from = o->since && host.timebase ? (double)host.now / (double)host.timebase - ago : 0;
+	if (o->previous) {
+		code = select_previous(r, &host);
+		in_box = code == EXIT_CODE_NOT_FOUND;
+	}
+	r->not_before = r->not_before > from ? r->not_before : from;
+	if (in_box)
+		code = print_previous_run(r, o->since ? (double)time(NULL) - ago : 0);
+	else if (!code)
+		code = print_log(r, o->follow);
+	if (!code && r->vm)
+		code = print_pmsg(r, in_box);
+	return code;
 }
 
 int log_command(const struct options *o)
 {
 	struct client c;
-	struct log_reader r = { .client = &c, .json = o->json };
+	struct log_reader r = { .client = &c, .json = o->json, .vm = o->vm, .source = "log" };
+	double ago = 0;
 	int code;
 
 	if (o->follow && o->previous) {
 		message_error("--follow and --previous exclude each other");
 		return EXIT_CODE_USAGE;
 	}
+	if (o->since && !parse_since(o->since, &ago)) {
+		message_error(
+			"--since: \"%s\" is neither a duration like 10min nor a time like 2026-11-20 10:51:00",
+			o->since);
+		return EXIT_CODE_USAGE;
+	}
 	code = client_open(&c, o);
 	if (code)
 		return code;
-	if (o->previous)
-		code = select_previous(&r);
-	while (!code) {
-		code = fetch(&r);
-		fflush(stdout);
-		if (!o->follow || ferror(stdout))
-			break;
-		poll(NULL, 0, FOLLOW_MS);
-	}
-	if (r.line_length)
-		print_line(&r);
+	code = print_wanted(&r, o, ago);
 	free(r.line);
 	client_close(&c);
 	return code;

@@ -50,7 +50,13 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_FOLLOW] = { "follow", "f", NULL, OPTION_KIND_FLAG, AT(follow),
 			    "Go on with what comes, until Ctrl-C." },
 	[OPTION_PREVIOUS] = { "previous", "p", NULL, OPTION_KIND_FLAG, AT(previous),
-			      "The log of the life before the present one." },
+			      "The log of the life before the present one. In the first life of a machine: of the last time "
+			      "that it ran, out of its black box, and the records that this left." },
+	[OPTION_SINCE] = { "since", NULL, "TIME", OPTION_KIND_TEXT, AT(since),
+			   "Only lines since then: a duration before now like 10min, or a time like '2026-11-20 10:51:00' "
+			   "(UTC)." },
+	[OPTION_VM] = { "vm", NULL, "NAME", OPTION_KIND_TEXT, AT(vm),
+			"Only lines about that VM, and behind them those that it wrote to the black box." },
 	[OPTION_BACKLOG] = { "backlog", "b", NULL, OPTION_KIND_FLAG, AT(backlog),
 			     "Begin with all output that has been kept, also when the output is no terminal." },
 	[OPTION_UNTIL] = { "until", NULL, "TEXT", OPTION_KIND_TEXT, AT(until),

@@ -22,6 +22,7 @@ struct options {
 	const char *until, *output;
 	bool overwrite;
 	const char *layout, *size;
+	const char *since, *vm;
 	/* dump, crash */
 	bool dump_host, list, live;
 	const char *region, *symbols, *format, *exclude;
@@ -54,6 +55,8 @@ enum option_id {
 	OPTION_VECTOR,
 	OPTION_FOLLOW,
 	OPTION_PREVIOUS,
+	OPTION_SINCE,
+	OPTION_VM,
 	OPTION_BACKLOG,
 	OPTION_UNTIL,
 	OPTION_FORCE,

@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/recorder/recorder.h"
 #include "core/survive/crash.h"
 #include "core/survive/inject.h"
 #include "core/survive/life.h"
@@ -269,6 +270,42 @@ static int read_crash(struct control_request *r)
 	return 0;
 }
 
+static int box(struct control_request *r)
+{
+	struct ctl_box box;
+
+	recorder_status(&box);
+	reply_add(r, &box, sizeof(box));
+	return 0;
+}
+
+static int box_records(struct control_request *r)
+{
+	struct ctl_box_record record;
+
+	for (u32 n = payload32(r); !recorder_find(n, &record); n = record.number + 1)
+		if (!reply_add(r, &record, sizeof(record)))
+			break;
+	return 0;
+}
+
+/* Guests chose some of it: as for the log. */
+static int read_box(struct control_request *r)
+{
+	struct ctl_box_at at;
+	struct ctl_log head;
+	u8 *bytes = r->reply + sizeof(head);
+	int got;
+
+	memcpy(&at, r->payload, sizeof(at));
+	got = recorder_read(&at, &head, bytes, CTL_PAYLOAD_MAX - sizeof(head));
+	if (got < 0)
+		return got;
+	memcpy(r->reply, &head, sizeof(head));
+	r->reply_bytes = sizeof(head) + (got ? frame_split(bytes, (size_t)got) : 0);
+	return 0;
+}
+
 /* ---- What can be done to it ---- */
 
 static int start(struct control_request *r)
@@ -373,6 +410,9 @@ static const struct operation operations[] = {
 	[CTL_LIVES] = { lives, 8, 8, false, false },
 	[CTL_CRASH] = { crash, 4, 4, false, false },
 	[CTL_TOP] = { top, 4, 4, false, false },
+	[CTL_BOX] = { box, 0, 0, false, false },
+	[CTL_BOX_RECORDS] = { box_records, 4, 4, false, false },
+	[CTL_BOX_READ] = { read_box, sizeof(struct ctl_box_at), sizeof(struct ctl_box_at), false, false },
 	[CTL_POWEROFF] = { poweroff, 0, 0, false, false },
 	[CTL_CRASH_RECORD] = { read_crash, sizeof(struct ctl_crash_at), sizeof(struct ctl_crash_at), false,
 			       false },

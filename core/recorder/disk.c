@@ -1,6 +1,7 @@
 /* See disk.h. */
 #include "core/recorder/disk.h"
 #include "core/arch.h"
+#include "core/lib/check.h"
 #include "core/lib/errno.h"
 #include "core/lib/string.h"
 
@@ -111,6 +112,23 @@ int disk_read_kept(struct recorder_disk *d, u64 at, void *to, u32 bytes)
 	return 0;
 }
 
+bool disk_kept(const struct recorder_disk *d, u64 at, void *to, u32 bytes)
+{
+	while (bytes) {
+		u32 skip = (u32)(at % PAGE_SIZE);
+		u32 part = (u32)PAGE_SIZE - skip < bytes ? (u32)PAGE_SIZE - skip : bytes;
+		int n = find_page(d, at - skip);
+
+		if (n == NO_PAGE)
+			return false;
+		memcpy(to, d->pages + (u64)n * PAGE_SIZE + skip, part);
+		to = (u8 *)to + part;
+		at += part;
+		bytes -= part;
+	}
+	return true;
+}
+
 static int disk_read(struct blackbox_device *device, u64 at, void *to, u32 bytes)
 {
 	struct recorder_disk *d = device->owner;
@@ -127,7 +145,8 @@ static int disk_write(struct blackbox_device *device, u64 at, const void *from, 
 
 	keep_page(d);
 	for (u32 n = 0; n < DISK_PAGES; n++)
-		d->kept[n].is_valid = false;
+		if (ranges_overlap(d->kept[n].at, PAGE_SIZE, at, bytes))
+			d->kept[n].is_valid = false;
 	return ask(d, BLK_WRITE, at, from, bytes, NO_PAGE);
 }
 

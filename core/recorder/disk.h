@@ -41,6 +41,9 @@ void disk_open(struct recorder_disk *d, struct blk_backend *backend, u8 *pages);
 /* True if a request is under way: nothing can be asked for. Any hart, without the lock. */
 bool disk_is_busy(const struct recorder_disk *d);
 
+/* Bytes out of pages that are kept, at most two; false if they are not, and nothing is asked of the disk. */
+bool disk_kept(const struct recorder_disk *d, u64 at, void *to, u32 bytes);
+
 /*
  * Bytes out of pages that are kept; all lie on the device. 0; -EAGAIN: they will be, ask again (only when no write waits for
  * its end); or the device's error.

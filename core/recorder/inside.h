@@ -26,6 +26,7 @@ struct recorder {
 	/* What somebody who waits for it wants to be read from the disk. */
 	u64 wanted_at;
 	u32 wanted_bytes;
+	int wanted_error;	     /* what became of it */
 	char why[BLACKBOX_WHY_SIZE]; /* there is none */
 };
 

@@ -16,9 +16,14 @@
 #include "core/recorder/recorder.h"
 #include "core/vm/vm.h"
 
-/* Of all VMs together: what any disk takes beside its other work. At most a ring full at once. */
-#define RATE  KIB(32)
-#define BURST KIB(16)
+/*
+ * Of all VMs together. A VM's bucket fills only while nothing of it waits, so what it has waiting is never more than its part
+ * of BURST, however slow the disk is; SHARE_LINE_MAX each is the least, and there is room for that in any case.
+ */
+#define RATE  KIB(8)
+#define BURST KIB(32)
+
+_Static_assert(BURST >= MAX_VMS * SHARE_LINE_MAX && BURST <= PMSG_DATA_SIZE, "what waits has room");
 
 /* Moved to the black box at a time. */
 #define PART 1024u
@@ -26,7 +31,8 @@
 static struct {
 	struct lock lock;
 	struct share *share[MAX_VMS];
-	u64 taken; /* bytes that the black box has, on their way to the disk */
+	u64 end[MAX_VMS]; /* of the VM's last line in the ring */
+	u64 taken;	  /* bytes that the black box has, on their way to the disk */
 	bool begun;
 } pmsg;
 
@@ -93,6 +99,12 @@ static struct share *share_of(const struct vm *vm)
 	return *share;
 }
 
+/* The time for a VM's bucket. Lock held. */
+static u64 time_for(const struct vm *vm, const struct share *s)
+{
+	return pmsg.end[vm->index] > estate_load(&estate.pmsg->written) ? s->then : nanoseconds();
+}
+
 bool recorder_takes_pmsg(const struct vm *vm)
 {
 	return __atomic_load_n(&recorder.stage, __ATOMIC_RELAXED) != RECORDER_OFF &&
@@ -108,7 +120,7 @@ u32 recorder_pmsg_room(const struct vm *vm)
 	begin();
 	s = share_of(vm);
 	if (s)
-		room = share_room(s, nanoseconds());
+		room = share_room(s, time_for(vm, s));
 	lock_release(&pmsg.lock);
 	return room < SHARE_LINE_MAX ? (u32)room : SHARE_LINE_MAX;
 }
@@ -123,8 +135,13 @@ void recorder_pmsg(const struct vm *vm, const void *bytes, u32 count)
 	lock_take(&pmsg.lock);
 	begin();
 	s = share_of(vm);
-	if (s)
-		share_write(s, &sink, bytes, count, nanoseconds());
+	if (s) {
+		u64 head = estate_load(&estate.pmsg->head);
+
+		share_write(s, &sink, bytes, count, time_for(vm, s));
+		if (estate_load(&estate.pmsg->head) != head)
+			pmsg.end[vm->index] = estate_load(&estate.pmsg->head);
+	}
 	lock_release(&pmsg.lock);
 	arch_kick(arch_hart());
 }

@@ -273,6 +273,21 @@ static void write_failed(int error)
 	__atomic_store_n(&recorder.next, arch_time() + ticks_of(RETRY_MS), __ATOMIC_RELAXED);
 }
 
+/* Between writes what somebody wants to read: it lies in two pages at most. */
+static void fetch_wanted(void)
+{
+	u64 last = recorder.wanted_at + recorder.wanted_bytes - 1;
+	u8 byte;
+	int error = disk_read_kept(&recorder.disk, recorder.wanted_at, &byte, 1);
+
+	if (!error)
+		error = disk_read_kept(&recorder.disk, last, &byte, 1);
+	if (error == -EAGAIN)
+		return;
+	recorder.wanted_error = error;
+	recorder.wanted_bytes = 0;
+}
+
 static void write(void)
 {
 	int error;
@@ -289,15 +304,8 @@ static void write(void)
 		write_failed(error);
 	else
 		all_written();
-	/* Between writes what somebody wants to read. */
-	if (recorder.wanted_bytes) {
-		u8 byte[1];
-		u64 last = recorder.wanted_at + recorder.wanted_bytes - 1;
-
-		if (disk_read_kept(&recorder.disk, recorder.wanted_at, byte, 1) != -EAGAIN &&
-		    disk_read_kept(&recorder.disk, last, byte, 1) != -EAGAIN)
-			recorder.wanted_bytes = 0;
-	}
+	if (recorder.wanted_bytes)
+		fetch_wanted();
 }
 
 /* ---- Work ---- */

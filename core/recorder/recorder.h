@@ -48,6 +48,23 @@ u32 recorder_pmsg_room(const struct vm *vm);
 /* Takes what the VM writes, in any pieces; lines get its name in front. Any hart, dev_lock held or not. */
 void recorder_pmsg(const struct vm *vm, const void *bytes, u32 count);
 
+struct ctl_box;
+struct ctl_box_record;
+struct ctl_box_at;
+struct ctl_log;
+
+/* For the control channel. What there is; any hart, as all that follow. */
+void recorder_status(struct ctl_box *box);
+
+/* The first record with a number of at least `number`. -ENOENT: none. */
+int recorder_find(u32 number, struct ctl_box_record *record);
+
+/*
+ * Text from at->offset on, at most `size` bytes; returns how many, with *head filled. -ENOENT: no such text; -EAGAIN: it is
+ * being read; or what the disk says.
+ */
+int recorder_read(const struct ctl_box_at *at, struct ctl_log *head, void *to, u32 size);
+
 struct blackbox_device;
 
 /*
