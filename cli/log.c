@@ -199,10 +199,10 @@ static int print_records(struct log_reader *r, const struct box_run *run, double
 	int code = box_records(r->client, &records, &count);
 
 	for (size_t i = 0; !code && i < count; i++) {
-		double when = (double)records[i].seconds;
+		double when = (double)records[i].seconds + (double)records[i].nanoseconds / 1e9;
 
 		if (!(records[i].flags & CTL_BOX_PREVIOUS) ||
-		    (run->has_mark && when + 1 < run->clock - run->ticks) || when + 1 < since)
+		    (run->has_mark && when + 1 < run->clock - run->ticks) || when < since)
 			continue;
 		code = print_record(r, &records[i]);
 	}

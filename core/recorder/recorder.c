@@ -241,7 +241,6 @@ static void all_written(void)
 {
 	struct recorder_record *keep = recorder.keep;
 
-	estate_store(&keep->log_written, blackbox_log_written(&recorder.box));
 	if (recorder.box.has_pmsg)
 		pmsg_written();
 	if (recorder.is_first) {
@@ -296,6 +295,9 @@ static void write(void)
 	if (recorder.box.has_pmsg)
 		pmsg_move(&recorder.box.pmsg);
 	error = blackbox_flush(&recorder.box);
+	/* Also of a batch that is not finished: what an heir would write again otherwise. */
+	if (blackbox_log_written(&recorder.box) != recorder.keep->log_written)
+		estate_store(&recorder.keep->log_written, blackbox_log_written(&recorder.box));
 	if (recorder.crash && !records_dirty(&recorder.box.records))
 		crash_recorded();
 	if (error == -EAGAIN)
