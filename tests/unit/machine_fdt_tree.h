@@ -70,7 +70,7 @@ static inline void tree_u32(void *t, const char *name, u32 value)
 
 static inline void tree_u64s(void *t, const char *name, const u64 *values, unsigned count)
 {
-	fdt64_t be[8] = { 0 };
+	fdt64_t be[8];
 
 	for (unsigned i = 0; i < count; i++)
 		be[i] = cpu_to_fdt64(values[i]);
