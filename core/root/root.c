@@ -174,6 +174,7 @@ int root_reset_devices(struct vm *vm)
 	for (unsigned n = 0; n < m->virtio_count; n++) {
 		if (!(m->root_windows >> n & 1))
 			continue;
+		arch_beat();
 		if (host_window_reset(n)) {
 			log_line("%s: the device at 0x%lx does not come out of its reset", vm->config.name,
 				 m->virtio[n].base);
