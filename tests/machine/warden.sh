@@ -82,8 +82,8 @@ for harts in 1 4; do
 		report "instructions of a recovery, $harts harts" failed "$work/output"
 	fi
 done
-machine 60 1 20 -icount shift=0,align=off,sleep=off >"$work/output"
-if awk '/^TICKS/ { found = $3 > $2 * 0.999 } END { exit !found }' "$work/output"; then
+machine 150 1 20 -icount shift=0,align=off,sleep=off >"$work/output"
+if awk '/^TICKS/ { found = NF == 3 && $3 + 0 > $2 * 0.999 } END { exit !found }' "$work/output"; then
 	report "watchdog of 100 ms costs $(awk '/^TICKS/ { printf "%.3f%%", (1 - $3 / $2) * 100 }' "$work/output")" ok
 else
 	report 'watchdog costs less than 0.1%' failed "$work/output"
