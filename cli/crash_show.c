@@ -58,7 +58,7 @@ void crash_print_life(const struct ctl_life *l, u64 timebase)
 static const char *hart_state(const struct crash_record *r, const struct crash_hart *h, const char **word)
 {
 	static const char *const words[][2] = {
-		[FOUND_NOTHING] = { "not-running", "not started" },
+		[FOUND_NOTHING] = { "not-running", "not in the hypervisor's hands" },
 		[FOUND_HS] = { "hypervisor", "in the hypervisor" },
 		[FOUND_PARKED] = { "guest", "in a guest" },
 		[FOUND_GUEST] = { "guest", "in a guest" },
@@ -75,9 +75,10 @@ static bool is_in_hypervisor(const struct crash_record *r, const struct crash_ha
 	return h->life == r->life && h->found.state == FOUND_HS;
 }
 
-static bool is_in_guest(const struct crash_record *r, const struct crash_hart *h)
+/* In a guest that has exited since, so that its registers are known. */
+static bool is_parked(const struct crash_record *r, const struct crash_hart *h)
 {
-	return h->life == r->life && (h->found.state == FOUND_PARKED || h->found.state == FOUND_GUEST);
+	return h->life == r->life && h->found.state == FOUND_PARKED;
 }
 
 static void print_hart(struct crash_evidence *e, u64 i)
@@ -87,7 +88,9 @@ static void print_hart(struct crash_evidence *e, u64 i)
 	const char *word;
 
 	printf("hart %llu: %s%s", (ull)h->id, h->id == r->hart ? "crashed, " : "", hart_state(r, h, &word));
-	if (is_in_guest(r, h))
+	if (h->life && h->life < r->life)
+		printf(": held since the end of life %llu", (ull)h->life);
+	else if (is_parked(r, h))
 		printf(" (%s), pc 0x%llx", e->vcpus[i] ? e->vcpus[i] : "?", (ull)h->found.pc);
 	else if (is_in_hypervisor(r, h) && e->vcpus[i])
 		printf(", with vCPU %s loaded", e->vcpus[i]);
@@ -123,7 +126,7 @@ static json_t *hart_json(struct crash_evidence *e, u64 i)
 		      h->id == r->hart);
 	if (e->vcpus[i])
 		json_object_set_new(o, "vcpu", json_text(e->vcpus[i], strlen(e->vcpus[i])));
-	if (is_in_guest(r, h) || is_in_hypervisor(r, h)) {
+	if (is_parked(r, h) || is_in_hypervisor(r, h)) {
 		json_object_set_new(o, "pc", json_number(h->found.pc));
 		json_object_set_new(o, "x", registers_json(h->found.x));
 	}
@@ -204,13 +207,20 @@ static void add_evidence(json_t *o, struct crash_evidence *e)
 		o, "log", e->record ? json_text(e->record->log, (size_t)e->record->log_bytes) : json_null());
 }
 
+static int bad_number(const char *text)
+{
+	message_error("\"%s\" is not the number of a life", text);
+	return EXIT_CODE_USAGE;
+}
+
 /* Of a host that is off, only what the dump says. */
 static int show_dump(const struct options *o)
 {
 	const struct dump_slot *slot;
 	struct crash_evidence e;
 	struct dump_file f;
-	int code = dump_file_open(&f, memory_copy(o->region));
+	int code = dump_file_names_one(o->arguments[0]) ? dump_file_open(&f, memory_copy(o->region))
+							: bad_number(o->arguments[0]);
 
 	if (code)
 		return code;
@@ -286,10 +296,8 @@ int crash_show_command(const struct options *o)
 
 	if (o->region)
 		return show_dump(o);
-	if (!units_parse_number(o->arguments[0], &number)) {
-		message_error("\"%s\" is not the number of a life", o->arguments[0]);
-		return EXIT_CODE_USAGE;
-	}
+	if (!units_parse_number(o->arguments[0], &number))
+		return bad_number(o->arguments[0]);
 	code = client_open(&c, o);
 	if (code)
 		return code;

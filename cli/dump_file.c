@@ -120,6 +120,13 @@ static bool has_number(const struct dump_head *h, const u64 *number)
 	return h->number == *number;
 }
 
+bool dump_file_names_one(const char *which)
+{
+	u64 number;
+
+	return units_parse_number(which + (*which == '@'), &number);
+}
+
 const struct dump_slot *dump_file_select(const struct dump_file *f, const char *which)
 {
 	const struct dump_slot *found;
@@ -132,10 +139,7 @@ const struct dump_slot *dump_file_select(const struct dump_file *f, const char *
 			message_error("%s: there is no dump in it that can be read", f->path);
 		return found;
 	}
-	if (!units_parse_number(which + (*which == '@'), &number)) {
-		message_error("\"%s\" is neither the number of a life nor @ and that of a dump", which);
-		return NULL;
-	}
+	units_parse_number(which + (*which == '@'), &number);
 	found = newest(f, *which == '@' ? has_number : is_of_life, &number);
 	if (!found)
 		message_error(

@@ -30,6 +30,9 @@ int dump_file_complain(const struct dump_file *f);
 
 void dump_file_close(struct dump_file *f);
 
+/* True if it is the number of a life, "3", or of a dump, "@7". */
+bool dump_file_names_one(const char *which);
+
 /*
  * The dump that `which` means: "3": the newest of life 3; "@7": the one with number 7; NULL: the newest that is complete,
  * or else the newest. NULL with the error printed.

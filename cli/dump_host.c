@@ -196,8 +196,7 @@ static json_t *guest_harts(const struct dump_life *life)
 	json_t *harts = json_array();
 
 	for (u64 i = 0; r && i < r->hart_count; i++)
-		if (r->harts[i].life == r->life &&
-		    (r->harts[i].found.state == FOUND_PARKED || r->harts[i].found.state == FOUND_GUEST))
+		if (r->harts[i].life == r->life && r->harts[i].found.state == FOUND_PARKED)
 			json_array_append_new(harts, json_number(r->harts[i].id));
 	return harts;
 }
@@ -308,8 +307,15 @@ int dump_host(const struct options *o)
 {
 	const struct dump_slot *slot;
 	struct dump_file f;
-	int code = open_region(&f, o);
+	int code;
 
+	if (o->argument_count && !dump_file_names_one(o->arguments[0])) {
+		message_error(
+			"\"%s\" is neither the number of a life nor @ and that of a dump; -H names the host",
+			o->arguments[0]);
+		return EXIT_CODE_USAGE;
+	}
+	code = open_region(&f, o);
 	if (code)
 		return code;
 	if (f.error && !(f.error == -ENODATA && o->list)) {

@@ -140,7 +140,8 @@ def step_a_host_that_is_off():
     outlive("dump", "--host", *region, "-o", core, status=1)
     outlive("dump", "--host", *region, "-o", core, "--force")
     outlive("dump", "--host", 77, *region, "-o", scratch() / "none", status=3)
-    outlive("dump", "--host", "x", *region, "-o", scratch() / "none", status=3)
+    outlive("dump", "--host", "x", *region, "-o", scratch() / "none", status=2)
+    outlive("crash", "show", "x", *region, status=2)
     outlive("dump", "--host", *region, "-o", "-", status=1)
     check(not (scratch() / "none").exists(), "a core file of no dump")
     # Symbols of another program are worse than none.
