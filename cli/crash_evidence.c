@@ -9,53 +9,33 @@
 
 /* ---- The record in the estate ---- */
 
-/* A piece of it, from `at->offset` on. False if there is none. */
-static bool ask_piece(struct client *c, const struct ctl_crash_at *at, struct client_reply *reply,
-		      struct ctl_crash_data *data)
+/* Asks for a piece of it. False if there is none. */
+static bool ask_piece(struct client *c, u64 life, u64 offset, struct client_reply *reply)
 {
-	if (client_ask(c, CTL_CRASH_RECORD, 0, at, sizeof(*at), reply) != EXIT_CODE_OK || reply->status ||
-	    reply->length < sizeof(*data))
-		return false;
-	memcpy(data, reply->payload, sizeof(*data));
-	return data->life == at->life && data->offset == at->offset;
+	const struct ctl_crash_at at = { .life = life, .offset = offset };
+
+	return client_ask(c, CTL_CRASH_RECORD, 0, &at, sizeof(at), reply) == EXIT_CODE_OK && !reply->status;
 }
 
 bool crash_evidence_has_record(struct client *c, u64 life)
 {
-	const struct ctl_crash_at at = { .life = life };
-	struct ctl_crash_data data;
 	struct client_reply reply;
 
-	return ask_piece(c, &at, &reply, &data);
+	return ask_piece(c, life, 0, &reply);
 }
 
 /* All pieces. An heir may write the record of another end meanwhile: then there is none any more. */
 static struct crash_record *fetch_record(struct client *c, u64 life)
 {
-	struct ctl_crash_at at = { .life = life };
-	struct ctl_crash_data data;
+	struct crash_pieces pieces = { .life = life };
 	struct client_reply reply;
-	u8 *bytes = NULL;
-	u64 size = 0;
+	int got = 0;
 
-	while (ask_piece(c, &at, &reply, &data)) {
-		size_t count = reply.length - sizeof(data);
-
-		if (!bytes && data.size <= CRASH_RECORD_STRIDE) {
-			size = data.size;
-			bytes = memory_new(size + 1, 1);
-		}
-		if (!bytes || !count || data.size != size || count > size - at.offset)
-			break;
-		memcpy(bytes + at.offset, reply.payload + sizeof(data), count);
-		at.offset += count;
-		if (at.offset < size)
-			continue;
-		if (crash_record_check((struct crash_record *)bytes, size))
-			return (struct crash_record *)bytes;
-		break;
-	}
-	free(bytes);
+	while (!got && ask_piece(c, life, pieces.have, &reply))
+		got = crash_pieces_take(&pieces, reply.payload, reply.length);
+	if (got == 1)
+		return (struct crash_record *)pieces.bytes;
+	free(pieces.bytes);
 	return NULL;
 }
 

@@ -35,14 +35,6 @@ static bool is_head_sane(const struct dump_head *h, u64 slot_size)
 	       h->hart_count <= MAX_HARTS && h->bytes <= slot_size - DUMP_BLOCK;
 }
 
-/* What goes to a terminal later must not command it. */
-static void make_printable(char *text, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++)
-		if (((u8)text[i] < ' ' && text[i] && text[i] != '\n') || (u8)text[i] > '~')
-			text[i] = '?';
-}
-
 static int read_head(const struct dump_region_view *view, struct dump_slot *slot)
 {
 	int error;
@@ -62,8 +54,8 @@ static int read_head(const struct dump_region_view *view, struct dump_slot *slot
 		slot->state = DUMP_SLOT_DAMAGED;
 	slot->head.build[sizeof(slot->head.build) - 1] = '\0';
 	slot->head.text[sizeof(slot->head.text) - 1] = '\0';
-	make_printable(slot->head.build, sizeof(slot->head.build));
-	make_printable(slot->head.text, sizeof(slot->head.text));
+	crash_record_make_printable(slot->head.build, sizeof(slot->head.build));
+	crash_record_make_printable(slot->head.text, sizeof(slot->head.text));
 	return 0;
 }
 
@@ -355,28 +347,4 @@ bool dump_life_memory(const struct dump_life *life, u64 address, void *to, size_
 		return true;
 	}
 	return false;
-}
-
-/* ---- Crash records ---- */
-
-size_t crash_record_bytes(u64 hart_count)
-{
-	return sizeof(struct crash_record) + (size_t)hart_count * sizeof(struct crash_hart);
-}
-
-bool crash_record_check(struct crash_record *r, size_t bytes)
-{
-	if (bytes < sizeof(*r) || r->valid != r->life + 1 || r->hart_count > MAX_HARTS ||
-	    bytes < crash_record_bytes(r->hart_count) || r->log_bytes > sizeof(r->log))
-		return false;
-	r->text[sizeof(r->text) - 1] = '\0';
-	make_printable(r->text, sizeof(r->text));
-	make_printable(r->log, (size_t)r->log_bytes);
-	for (u64 i = 0; i < r->hart_count; i++) {
-		struct crash_hart *h = &r->harts[i];
-
-		if (h->stack_bytes > sizeof(h->stack) || h->stack_at + h->stack_bytes < h->stack_at)
-			return false;
-	}
-	return true;
 }

@@ -5,9 +5,9 @@
 #ifndef CLI_DUMP_REGION_H
 #define CLI_DUMP_REGION_H
 
-#include "abi/crash.h"
 #include "abi/dump.h"
 #include "abi/layout.h"
+#include "cli/crash_record.h"
 
 /* Largest estate that is believed. */
 #define DUMP_ESTATE_MAX MIB(256)
@@ -77,12 +77,6 @@ struct dump_life {
 int dump_life_read(const struct dump_region_view *view, const struct dump_slot *slot, struct dump_life *life);
 
 void dump_life_free(struct dump_life *life);
-
-/* Bytes of a record with that many harts. */
-size_t crash_record_bytes(u64 hart_count);
-
-/* True if that many bytes are a record that can be believed; its texts are terminated and printable then. */
-bool crash_record_check(struct crash_record *record, size_t bytes);
 
 /* Memory of the dead life, if all of it is known. */
 bool dump_life_memory(const struct dump_life *life, u64 address, void *to, size_t bytes);
