@@ -84,6 +84,9 @@ static u64 plic_claim(struct vm *vm, struct txn *t, struct vcpu *v)
 		return 0;
 	plic_set(vm, t, &p->pending, pending & ~bit);
 	plic_set(vm, t, &p->claimed, estate_load(&p->claimed) | bit);
+	/* What is up when the root completes was handed out by the machine since: see root.h. */
+	if (vm_is_root(vm) && (root_sources() & bit))
+		plic_set(vm, t, &p->line, estate_load(&p->line) & ~bit);
 	plic_set(vm, t, &v->r->plic_claimed, estate_load(&v->r->plic_claimed) | bit);
 	return source;
 }
@@ -105,7 +108,7 @@ static void plic_complete(struct vm *vm, struct txn *t, struct vcpu *v, u64 sour
 	struct plic_state *p = &vm->s->plic;
 	u64 claimed = estate_load(&p->claimed);
 	struct vcpu *claimer;
-	u64 bit, line;
+	u64 bit;
 
 	if (source >= PLIC_SOURCES)
 		return;
@@ -116,13 +119,7 @@ static void plic_complete(struct vm *vm, struct txn *t, struct vcpu *v, u64 sour
 	if (claimer)
 		plic_set(vm, t, &claimer->r->plic_claimed, estate_load(&claimer->r->plic_claimed) & ~bit);
 	plic_set(vm, t, &p->claimed, claimed & ~bit);
-	line = estate_load(&p->line);
-	/* The machine's gateway says whether the device still asserts: see root_interrupt. */
-	if (vm_is_root(vm) && (root_sources() & bit)) {
-		line &= ~bit;
-		plic_set(vm, t, &p->line, line);
-	}
-	if (line & bit)
+	if (estate_load(&p->line) & bit)
 		plic_set(vm, t, &p->pending, estate_load(&p->pending) | bit);
 }
 
@@ -205,7 +202,7 @@ static int plic_write(struct vm *vm, unsigned unit, struct txn *t, u64 offset, u
 
 const struct mmio_device plic_device = { .read = plic_read, .write = plic_write };
 
-/* A completion that took the line down goes on to the machine's PLIC. */
+/* A completion goes on to the machine's PLIC, unless that has handed the source out anew. */
 static void plic_root_after(struct vm *vm, unsigned unit, struct txn *t, u64 offset, u64 value)
 {
 	(void)unit;

@@ -8,8 +8,9 @@
  *
  * Interrupts of passed-through devices. The machine's PLIC hands a source to the hypervisor, which raises the line of the
  * same number in the root's own PLIC and does not complete the source: the machine's gateway stays closed, so a device
- * that asserts for long costs one interrupt. The root's completion takes the line down and then completes the source at
- * the machine's PLIC, which says so again if the device still asserts.
+ * that asserts for long costs one interrupt. The root's claim takes the line down, and its completion then completes the
+ * source at the machine's PLIC, which says so again if the device still asserts. If the line is up again by then, because an
+ * heir has opened the source while the root was at it, the root claims once more first.
  *
  * That needs no state of its own in the estate. A life that ends anywhere in between leaves a source that is closed, open
  * or (on machines whose PLIC forgets a level that it has handed out, as QEMU's) lost. Its heir completes all sources
