@@ -36,7 +36,7 @@ enum dump_state {
 	DUMP_EMPTY = 0,
 	DUMP_WRITING = 1,
 	DUMP_COMPLETE = 2,
-	DUMP_TRUNCATED = 3, /* ended on purpose: the slot was full, or the disk refused */
+	DUMP_TRUNCATED = 3, /* ended on purpose: the slot was full */
 };
 
 struct dump_head {

@@ -7,7 +7,8 @@
  * part of it, which is one to three instructions. On real hardware the figures are nanoseconds.
  *
  * Prints lines "BENCH name value unit" and powers off. With rest=1 in the command line it measures nothing of this, but
- * lives through crashes of the hypervisor, for bench/recovery.py. many=1 and blocks=1 are for bench/many.py: what calls
+ * lives through crashes of the hypervisor, for bench/recovery.py; with busy=1 it computes without end and counts, for
+ * bench/host_dump.py. many=1 and blocks=1 are for bench/many.py: what calls
  * to very many harts cost, and what a fault of a 2 MiB block.
  */
 #include "guests/lib/csr.h"
@@ -497,6 +498,29 @@ static void bench_blocks(void)
 	}
 }
 
+/* ---- Computing ---- */
+
+/* Says every 20 ms how far it has come: ticks since its start, and turns. */
+static void bench_busy(void)
+{
+	const u64 begun = time_now(), period = guest_timebase / 50;
+	u64 turns = 0, next = begun + period;
+
+	for (;; turns++) {
+		u64 now;
+
+		/* An emulator is slow at telling the time. */
+		for (unsigned n = 0; n < 1000; n++)
+			__asm__ volatile("");
+		now = time_now();
+		if (now < next)
+			continue;
+		print("BUSY %llu ns %llu turns\n", (unsigned long long)ns(now - begun),
+		      (unsigned long long)turns);
+		next = now + period;
+	}
+}
+
 static void stimecmp_try(u64 when)
 {
 	stimecmp_write(when);
@@ -508,6 +532,8 @@ void guest_main(void)
 	has_stimecmp = guard(stimecmp_try, ~0ull) == ~0ull;
 	if (guest_option("rest", 0))
 		rest_all();
+	if (guest_option("busy", 0))
+		bench_busy();
 	if (guest_option("blocks", 0))
 		bench_blocks();
 	if (guest_option("many", 0)) {
