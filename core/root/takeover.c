@@ -153,6 +153,9 @@ void takeover_poll(void)
 {
 	if (__builtin_expect(takeover_due() == ~0ull, 1) || arch_time() < takeover_due())
 		return;
+	/* One hart does it. */
+	if (__atomic_exchange_n(&due, ~0ull, __ATOMIC_RELAXED) == ~0ull)
+		return;
 	log_line("the machine is reset");
 	recorder_finish();
 	arch_machine_off(true);
@@ -161,14 +164,13 @@ void takeover_poll(void)
 /* ---- Who runs ---- */
 
 /* Those who may not run any more leave their harts; each wait is as long as a hart takes for a round of its loop. */
-static void take_off_others(const struct vm *vm, const struct vcpu *v)
+static void take_off_others(const struct vcpu *v)
 {
-	sched_only(vm, v);
+	sched_only(v->vm, v);
 	for (unsigned n = 0; n < MAX_VMS; n++) {
 		for (u32 i = 0; vms[n] && i < vms[n]->config.vcpus; i++) {
-			if (&vms[n]->vcpu[i] == v || (!v && vms[n] == vm))
-				continue;
-			sched_remove(&vms[n]->vcpu[i]);
+			if (&vms[n]->vcpu[i] != v)
+				sched_remove(&vms[n]->vcpu[i]);
 			arch_beat();
 		}
 	}
@@ -196,13 +198,14 @@ void takeover_work(void)
 
 	if (!v || __atomic_load_n(&alone, __ATOMIC_ACQUIRE) == v)
 		return;
-	take_off_others(v->vm, v);
+	take_off_others(v);
 	__atomic_store_n(&alone, v, __ATOMIC_RELEASE);
 }
 
 void takeover_ends(struct vm *vm)
 {
 	u64 steps = steps_of(vm);
+	bool others_wait = __atomic_load_n(&alone, __ATOMIC_ACQUIRE) || (steps & ROOT_SUSPENDED);
 
 	if (!steps)
 		return;
@@ -214,7 +217,7 @@ void takeover_ends(struct vm *vm)
 	__atomic_store_n(&alone, NULL, __ATOMIC_RELEASE);
 	estate_store(&vm->s->root_alone, 0);
 	estate_store(&vm->s->root_steps, 0);
-	if (steps & ROOT_SUSPENDED) {
+	if (others_wait) {
 		log_line("%s: ends without having taken the machine over: the others go on", vm->config.name);
 		let_all_run();
 	}

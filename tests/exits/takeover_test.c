@@ -202,6 +202,31 @@ static void suspend(void **state)
 	assert_true(exits_hart_of(&other->vcpu[0]) >= 0);
 }
 
+static void stop_root(void *context)
+{
+	(void)context;
+	vm_stop(root, VM_REASON_REBOOT);
+}
+
+static void end_root(void *context)
+{
+	exits_call(3, stop_root, context);
+}
+
+/* The others are off their harts, the request is not answered yet, and the root VM is stopped. */
+static void stopped_while_suspending(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(request(&root->vcpu[0], GUEST_ROOT_PREPARE, NULL), SBI_SUCCESS);
+	ask(&root->vcpu[0], GUEST_ROOT_SUSPEND);
+	assert_int_equal(exits_hart_of(&other->vcpu[0]), -1);
+	assert_int_equal(root->s->root_steps, ROOT_PREPARED);
+	end_root(NULL);
+	assert_int_equal(root->s->root_steps, 0);
+	assert_true(exits_hart_of(&other->vcpu[0]) >= 0);
+}
+
 /* Prepared and suspended, by the boot vCPU. */
 static void get_ready(void)
 {
@@ -420,17 +445,6 @@ static void strike_in_trap_loop(void **state)
 	assert_true(root->s->root_steps & ROOT_STRUCK);
 }
 
-static void stop_root(void *context)
-{
-	(void)context;
-	vm_stop(root, VM_REASON_REBOOT);
-}
-
-static void end_root(void *context)
-{
-	exits_call(3, stop_root, context);
-}
-
 static void a_while(void *seconds)
 {
 	exits_advance(*(u64 *)seconds * estate.machine.timebase);
@@ -532,6 +546,7 @@ int main(void)
 		cmocka_unit_test(wrong_caller),
 		cmocka_unit_test(log_is_not_filled),
 		cmocka_unit_test(suspend),
+		cmocka_unit_test(stopped_while_suspending),
 		cmocka_unit_test(devirtualise),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(a_hart_that_stays),
