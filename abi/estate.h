@@ -95,7 +95,6 @@ struct machine_record {
 	u32 reserved_count;
 	u32 reserved_padding;
 	struct machine_range pack; /* boot pack, kept for restarts of VMs */
-	struct machine_range rtc;  /* goldfish; size 0: none */
 	struct machine_range dtb;  /* the machine's device tree, kept for the root VM */
 	u32 has_warden;
 	u32 crash_policy; /* from the pack */
@@ -108,6 +107,7 @@ struct machine_record {
 	u32 satp_mode; /* widest translation that all harts have, as satp.MODE: 8, 9, 10 for Sv39, Sv48, Sv57 */
 	u32 root_windows; /* from the pack; bit n: virtio[n] is passed through to the root VM, and nobody else's */
 	u32 root_reserved;
+	struct machine_range rtc; /* goldfish; size 0: none */
 };
 
 #define MACHINE_ISA_SSTC   (1u << 0)

@@ -256,21 +256,43 @@ static int remember(struct blackbox *b, struct ring *r, int error)
 	return error;
 }
 
+/* What has been refused is left alone until the others have had their turn, however many calls that takes. */
+enum { REFUSED_RECORDS = 1, REFUSED_CONSOLE = 2, REFUSED_PMSG = 4 };
+
+static void note_refusal(struct blackbox *b, u8 part, int error)
+{
+	if (!error)
+		return;
+	b->refused |= part;
+	b->error = b->error ? b->error : error;
+}
+
 static int flush_all(struct blackbox *b)
 {
-	int first = finish_under_way(b), error;
+	u8 under_way = b->under_way == &b->console ? REFUSED_CONSOLE : REFUSED_PMSG;
+	int error = finish_under_way(b);
 
-	if (first == -EAGAIN)
-		return first;
-	first = records_flush(&b->records, b->device);
-	if (first == -EAGAIN)
-		return first;
-	error = remember(b, &b->console, flush_console(b));
 	if (error == -EAGAIN)
 		return error;
-	first = first ? first : error;
-	error = b->has_pmsg ? remember(b, &b->pmsg, ring_flush(&b->pmsg, b->device)) : 0;
-	return error == -EAGAIN || !first ? error : first;
+	note_refusal(b, under_way, error);
+	error = b->refused & REFUSED_RECORDS ? 0 : records_flush(&b->records, b->device);
+	if (error == -EAGAIN)
+		return error;
+	note_refusal(b, REFUSED_RECORDS, error);
+	error = b->refused & REFUSED_CONSOLE ? 0 : remember(b, &b->console, flush_console(b));
+	if (error == -EAGAIN)
+		return error;
+	note_refusal(b, REFUSED_CONSOLE, error);
+	error = !b->has_pmsg || b->refused & REFUSED_PMSG
+			? 0
+			: remember(b, &b->pmsg, ring_flush(&b->pmsg, b->device));
+	if (error == -EAGAIN)
+		return error;
+	note_refusal(b, REFUSED_PMSG, error);
+	error = b->error;
+	b->refused = 0;
+	b->error = 0;
+	return error;
 }
 
 int blackbox_flush(struct blackbox *b)
@@ -351,6 +373,8 @@ int blackbox_dying(struct blackbox *b, struct blackbox_device *polled, struct bl
 	}
 	b->device = polled;
 	b->under_way = NULL;
+	b->refused = 0;
+	b->error = 0;
 	ring_restart(&b->console);
 	ring_restart(&b->pmsg);
 	records_restart(&b->records);

@@ -28,6 +28,8 @@ struct blackbox {
 	struct ring pmsg, console;
 	struct records records;
 	struct ring *under_way; /* whose request the device has said -EAGAIN to */
+	u8 refused; /* what the device has refused since blackbox_flush last said something else than -EAGAIN */
+	int error; /* and how */
 	/* The host's log on its way to the console ring; NULL: none. */
 	const struct blackbox_log *log;
 	u64 log_taken;	 /* offset of the first byte of the log that the ring has not taken */
