@@ -179,6 +179,9 @@ struct ctl_box_at {
 
 #define CTL_DUMP_LIVE (1u << 0)
 
+/* CTL_DUMP_READ of an address says that what lies more than this below it has arrived, and may be forgotten. */
+#define CTL_DUMP_WINDOW MIB(8)
+
 struct ctl_dump_begin {
 	u64 id;	   /* chosen by who asks, not 0 */
 	u32 flags; /* CTL_DUMP_LIVE */

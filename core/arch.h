@@ -28,6 +28,9 @@ struct txn *arch_txn(void);
 /* Puts the calling hart's current vCPU, if any, back to the scheduler. Not from an exit handler. */
 void arch_vcpu_drop(void);
 
+/* True if the calling hart has a vCPU, which waits until the hart's loop is through. */
+bool arch_vcpu_loaded(void);
+
 /* Registers of a vCPU that is to start: reset values, then pc, a0 = its hart id, a1. The vCPU is off every hart. */
 void arch_vcpu_reset(struct vcpu *v, u64 pc, u64 a1);
 
@@ -50,7 +53,7 @@ void arch_kick_vcpu(unsigned hart);
 void arch_beat(void);
 
 /*
- * Maps the page of host RAM at `page` (4 KiB-aligned) into the calling hart's window `which` (0 or 1) and returns
+ * Maps the page of host RAM at `page` (4 KiB-aligned) into the calling hart's window `which` (0 to 3) and returns
  * where. Valid until the next arch_window of the same hart and number; the caller never sleeps meanwhile. This is the
  * only way to guest RAM by host physical address.
  */

@@ -131,8 +131,8 @@ static void *ram_at(hpa_t at, u64 bytes)
 	return (void *)(uintptr_t)at.a;
 }
 
-#define WINDOWS	     3
-#define WINDOW_BLOCK 2
+#define WINDOWS	     5
+#define WINDOW_BLOCK 4
 static _Thread_local bool window_open[WINDOWS];
 
 static void *open_window(unsigned which, hpa_t at, u64 bytes)

@@ -14,6 +14,11 @@ struct txn *arch_txn(void)
 	return &t;
 }
 
+bool arch_vcpu_loaded(void)
+{
+	return host->current[arch_hart()];
+}
+
 void arch_vcpu_drop(void)
 {
 	struct vcpu *v = host->current[arch_hart()];

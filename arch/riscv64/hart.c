@@ -211,6 +211,11 @@ static void deliver(struct vcpu *v)
 		csr_clear(hvip, IRQ_VSEI);
 }
 
+bool arch_vcpu_loaded(void)
+{
+	return this_hart()->current;
+}
+
 void arch_vcpu_drop(void)
 {
 	struct hart *hart = this_hart();
@@ -289,7 +294,7 @@ void hart_loop(void)
 			estate_store(&v->r->hstatus, v->r->hstatus & ~HSTATUS_VTW);
 		if (__builtin_expect(v->strike, 0))
 			next = sooner(next, native_strike(hart, v));
-		set_timer(hart, sooner(next, host_dump_next()));
+		set_timer(hart, sooner(next, sooner(control_turn(), host_dump_next())));
 		deliver(v);
 		if (v->expected)
 			life_vcpu_back(v);

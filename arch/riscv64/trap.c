@@ -6,6 +6,7 @@
 #include "arch/riscv64/slot.h"
 #include "arch/riscv64/vcpu_load.h"
 #include "core/devices/mmio.h"
+#include "core/dump/snapshot.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
 #include "core/lib/log.h"
@@ -46,31 +47,6 @@ void guest_inject(struct hart *hart, struct vcpu *v, u64 cause, u64 value)
 	txn_set(t, &r->pc, r->vstvec & ~3ull);
 	txn_commit(t);
 	vcpu_load(hart, v);
-}
-
-/*
- * Maps the block of `at`, touched: the leaf is 2 MiB, or 1 GiB once all of that is the guest's. A leaf that grows replaces
- * the table below it, so the other harts keep what they have in their TLBs until that is fenced.
- */
-static int map_ram(struct vcpu *v, gpa_t at)
-{
-	struct vm *vm = v->vm;
-	gpa_t block = GPA(ALIGN_DOWN(at.a, BLOCK_SIZE));
-	hpa_t host, giant;
-	u64 run;
-	int error = backing_touch(vm, at);
-
-	if (error)
-		return error;
-	error = backing_lookup(vm, block, &host, &run);
-	if (error)
-		return error;
-	if (!backing_giant(vm, at, &giant))
-		return gstage_map(&vm->gstage, at, 1, host, GSTAGE_ALL);
-	error = gstage_map(&vm->gstage, at, 2, giant, GSTAGE_ALL);
-	if (!error)
-		gstage_collapse(&vm->gstage, at, 2);
-	return error;
 }
 
 /* What the guest's hart would have got without RAM or a device at that address. */
@@ -165,8 +141,15 @@ void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 	gpa_t at = GPA(csr_read(htval) << 2 | (stval & 3));
 
 	if (backing_has(&v->vm->config, at.a)) {
-		switch (map_ram(v, at)) {
+		/* A walk of the guest's own tables that was to set their bits is told as what it was for. */
+		bool write = cause == CAUSE_STORE_GUEST_PAGE || csr_read(htinst) == HTINST_WALK_WRITE;
+
+		switch (guest_ram_fault(v->vm, at, write)) {
 		case 0:
+			return;
+		case -EAGAIN:
+			snapshot_stall(v);
+			hart->kicked = KICK_LOOP;
 			return;
 		case -ENOMEM:
 			guest_give_up(hart, v, PARK_MEMORY, "no page for its tables");

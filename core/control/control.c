@@ -4,6 +4,7 @@
 #include "core/control/frame.h"
 #include "core/control/server.h"
 #include "core/devices/backend.h"
+#include "core/dump/guest_dump.h"
 #include "core/estate/estate.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
@@ -17,12 +18,15 @@
 /* Requests in one go: an operator who floods the host gets it in slices. */
 #define REQUESTS_MAX 16
 
+/* Lengthy ones in one go take so long, and the last of them. */
+#define LENGTHY_MS 2
+
 /* How long the reply to CTL_POWEROFF is given to get out: an operator who doesn't read must not keep the machine on. */
 #define POWEROFF_PATIENCE_MS 500
 
 static struct lock busy; /* held by the one hart that is in control_poll */
 
-static u64 next; /* what control_next says */
+static u64 next, turn; /* what control_next and control_turn say */
 
 static struct {
 	struct frame_decoder in;
@@ -33,6 +37,7 @@ static struct {
 	size_t out_from, out_to; /* queued: [out_from, out_to) */
 	bool begun;		 /* this life has reported */
 	u64 off_at;		 /* ticks: the machine goes off then; 0: no */
+	u64 turn;		 /* ticks: until then a hart with a guest leaves requests alone */
 } server;
 
 char control_build[32];
@@ -84,8 +89,11 @@ static void poweroff_if_due(void)
 	arch_machine_off(false);
 }
 
-/* One good frame. Replies and events are not answered, or two servers on a line would never stop. */
-static void answer(struct txn *t, const struct ctl_header *header, const u8 *payload)
+/*
+ * One good frame. Replies and events are not answered, or two servers on a line would never stop. True: that was a lengthy
+ * one.
+ */
+static bool answer(struct txn *t, const struct ctl_header *header, const u8 *payload)
 {
 	struct control_request r = {
 		.t = t, .payload = payload, .bytes = header->length, .reply = server.reply
@@ -93,13 +101,14 @@ static void answer(struct txn *t, const struct ctl_header *header, const u8 *pay
 	struct ctl_header reply = { .type = header->type | CTL_REPLY, .tag = header->tag, .vm = header->vm };
 
 	if (header->type & CTL_REPLY)
-		return;
+		return false;
 	if (header->version != CTL_VERSION)
 		reply.status = -EPROTO;
 	else
 		reply.status = control_request(&r, header);
 	if (!r.silent)
 		control_send(&reply, r.reply, reply.status ? 0 : r.reply_bytes);
+	return r.lengthy;
 }
 
 /* Gets more of the stream into the decoder. False if there is nothing, or no room. */
@@ -124,12 +133,22 @@ static bool receive(struct txn *t)
 {
 	struct ctl_header header;
 	const u8 *payload;
+	u64 begun = arch_time();
 
+	/* A hart's guest gets as much of its time as lengthy requests do. */
+	if (arch_vcpu_loaded() && begun < server.turn)
+		return true;
 	for (unsigned i = 0; i < REQUESTS_MAX;) {
 		if (control_room() < FRAME_MAX)
 			return false; /* goes on when the stream has taken something */
 		if (server.in_changed && frame_next(&server.in, &header, &payload)) {
-			answer(t, &header, payload);
+			if (answer(t, &header, payload)) {
+				u64 now = arch_time();
+
+				server.turn = now + (now - begun);
+				if (now - begun > estate.machine.timebase / 1000 * LENGTHY_MS)
+					return true;
+			}
 			i++;
 			continue;
 		}
@@ -152,9 +171,21 @@ static void begin(void)
 	server.begun = true;
 }
 
+/* When to come again. With more to do a hart without a guest comes at once, one with a guest when it is our turn. */
+static void plan(bool more)
+{
+	u64 now = arch_time(), event = events_next(), dump = guest_dump_next();
+	bool later = more && arch_vcpu_loaded() && now < server.turn;
+
+	__atomic_store_n(&turn, later ? server.turn : ~0ull, __ATOMIC_RELAXED);
+	__atomic_store_n(&next, later ? now : event < dump ? event : dump, __ATOMIC_RELAXED);
+	if (more && !later)
+		arch_kick(arch_hart());
+}
+
 void control_poll(struct txn *t)
 {
-	bool more;
+	bool more, tidying;
 
 	if (!control_stream || !lock_try(&busy))
 		return;
@@ -167,10 +198,14 @@ void control_poll(struct txn *t)
 	while (events_queue());
 	flush();
 	poweroff_if_due();
-	__atomic_store_n(&next, events_next(), __ATOMIC_RELAXED);
+	tidying = guest_dump_poll();
+	plan(more || server.off_at || tidying);
 	lock_release(&busy);
-	if (more || server.off_at)
-		arch_kick(arch_hart());
+}
+
+u64 control_turn(void)
+{
+	return __atomic_load_n(&turn, __ATOMIC_RELAXED);
 }
 
 u64 control_next(void)
@@ -181,5 +216,6 @@ u64 control_next(void)
 void control_init(void)
 {
 	__atomic_store_n(&next, ~0ull, __ATOMIC_RELAXED);
+	__atomic_store_n(&turn, ~0ull, __ATOMIC_RELAXED);
 	memset(&server, 0, sizeof(server));
 }

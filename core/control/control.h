@@ -37,4 +37,7 @@ void control_poll(struct txn *t);
  */
 u64 control_next(void);
 
+/* The same for harts that go back to a guest. */
+u64 control_turn(void);
+
 #endif

@@ -5,6 +5,7 @@
 #include "core/control/server.h"
 #include "core/devices/uart.h"
 #include "core/devices/virtio.h"
+#include "core/dump/guest_dump.h"
 #include "core/estate/estate.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
@@ -387,6 +388,51 @@ static int poweroff(struct control_request *r)
 	return 0;
 }
 
+/* ---- Dumps of VMs ---- */
+
+static struct ctl_dump_at dump_at(const struct control_request *r)
+{
+	struct ctl_dump_at at;
+
+	memcpy(&at, r->payload, sizeof(at));
+	return at;
+}
+
+static int dump_begin(struct control_request *r)
+{
+	struct ctl_dump_begin begin;
+	struct ctl_dump info;
+	int error;
+
+	memcpy(&begin, r->payload, sizeof(begin));
+	error = guest_dump_begin(r->vm, &begin, &info);
+	if (!error)
+		reply_add(r, &info, sizeof(info));
+	return error;
+}
+
+static int dump_vcpus(struct control_request *r)
+{
+	struct ctl_dump_at at = dump_at(r);
+
+	return guest_dump_vcpus(r->vm, &at, r->reply, CTL_PAYLOAD_MAX, &r->reply_bytes);
+}
+
+static int dump_read(struct control_request *r)
+{
+	struct ctl_dump_at at = dump_at(r);
+
+	r->lengthy = true;
+	return guest_dump_read(r->vm, &at, r->reply, CTL_PAYLOAD_MAX, &r->reply_bytes);
+}
+
+static int dump_end(struct control_request *r)
+{
+	struct ctl_dump_at at = dump_at(r);
+
+	return guest_dump_end(r->vm, &at);
+}
+
 /* ---- Who is who ---- */
 
 struct operation {
@@ -417,6 +463,11 @@ static const struct operation operations[] = {
 	[CTL_CRASH_RECORD] = { read_crash, sizeof(struct ctl_crash_at), sizeof(struct ctl_crash_at), false,
 			       false },
 	[CTL_CONSOLE_ACK] = { console_acknowledged, 8, 8, true, true },
+	[CTL_DUMP_BEGIN] = { dump_begin, sizeof(struct ctl_dump_begin), sizeof(struct ctl_dump_begin), true,
+			     false },
+	[CTL_DUMP_VCPU] = { dump_vcpus, sizeof(struct ctl_dump_at), sizeof(struct ctl_dump_at), true, false },
+	[CTL_DUMP_READ] = { dump_read, sizeof(struct ctl_dump_at), sizeof(struct ctl_dump_at), true, false },
+	[CTL_DUMP_END] = { dump_end, sizeof(struct ctl_dump_at), sizeof(struct ctl_dump_at), true, false },
 };
 
 int control_request(struct control_request *r, const struct ctl_header *header)

@@ -16,6 +16,7 @@ struct control_request {
 	u8 *reply; /* room for CTL_PAYLOAD_MAX */
 	size_t reply_bytes;
 	bool silent; /* no reply */
+	bool lengthy; /* it took its time: the guest of this hart is to have a turn before the next (control_turn) */
 };
 
 /* Carries out a request. The status of its reply; *silent: it has none. */

@@ -59,6 +59,9 @@ void vdev_break(struct vdev *d, struct txn *t);
 /* There is work for virtio_work. Any hart, any lock. */
 void vdev_mark(struct vdev *d);
 
+/* False while the VM is being dumped such that devices must not write to its memory; under dev_lock, before a piece of work. */
+bool virtio_takes_input(const struct vm *vm);
+
 /* The configuration of the device. */
 static inline const struct vm_device_config *vdev_config(const struct vdev *d)
 {

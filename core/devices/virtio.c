@@ -8,6 +8,7 @@
 #include "core/devices/virtio.h"
 #include "core/devices/plic.h"
 #include "core/devices/vdev.h"
+#include "core/dump/snapshot.h"
 #include "core/lib/errno.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
@@ -382,6 +383,15 @@ static int virtio_write(struct vm *vm, unsigned unit, struct txn *t, u64 offset,
 
 /* ---- Work ---- */
 
+/*
+ * The VM is being dumped, and its devices must leave its memory alone for now. Marks stay, virtio_wake follows. Before each
+ * piece of work: a device writes no more in one than a snapshot keeps room for.
+ */
+static bool virtio_stalled(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->held, __ATOMIC_SEQ_CST) || snapshot_full(vm);
+}
+
 /* A kick, and the status that says that kicks begin, are followed by a look at the queues. */
 static void virtio_after(struct vm *vm, unsigned unit, struct txn *t, u64 offset, u64 value)
 {
@@ -390,7 +400,7 @@ static void virtio_after(struct vm *vm, unsigned unit, struct txn *t, u64 offset
 	(void)value;
 	if (offset != REG_QUEUE_NOTIFY && offset != REG_STATUS)
 		return;
-	if (vdev_live(d) && d->kind->work(d, t))
+	if (vdev_live(d) && (virtio_stalled(vm) || d->kind->work(d, t)))
 		vdev_mark(d);
 }
 
@@ -401,7 +411,7 @@ const struct mmio_device virtio_device = { .read = virtio_read,
 bool virtio_work(struct vm *vm, struct txn *t)
 {
 	u32 *own = &marked[vm->index];
-	u32 again = 0;
+	u32 again = 0, left = 0;
 	u32 bits;
 
 	/* A VM that does not run keeps its marks until it does. */
@@ -412,13 +422,31 @@ bool virtio_work(struct vm *vm, struct txn *t)
 	for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++) {
 		struct vdev *d = vm->dev[slot];
 
-		if (bits >> slot & 1 && d && vdev_live(d) && d->kind->work(d, t))
+		if (!(bits >> slot & 1) || !d || !vdev_live(d))
+			continue;
+		if (virtio_stalled(vm))
+			left |= 1u << slot;
+		else if (d->kind->work(d, t))
 			again |= 1u << slot;
 	}
 	lock_release(&vm->dev_lock);
-	if (again)
-		__atomic_fetch_or(own, again, __ATOMIC_SEQ_CST);
+	if (again | left)
+		__atomic_fetch_or(own, again | left, __ATOMIC_SEQ_CST);
 	return again;
+}
+
+void virtio_wake(struct vm *vm)
+{
+	for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++)
+		if (vm->dev[slot])
+			vdev_mark(vm->dev[slot]);
+	/* Also for those whose marks stood. */
+	arch_kick(arch_hart());
+}
+
+bool virtio_takes_input(const struct vm *vm)
+{
+	return !virtio_stalled(vm);
 }
 
 /* ---- Life ---- */

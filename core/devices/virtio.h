@@ -64,6 +64,9 @@ void virtio_resume(struct vm *vm, unsigned slot);
  */
 bool virtio_work(struct vm *vm, struct txn *t);
 
+/* Looks at all devices of a VM again: what kept their work from being done may be over. Any hart. */
+void virtio_wake(struct vm *vm);
+
 /* Puts input into the VM's virtio-console, as much as its driver has buffers for; returns how many bytes. */
 size_t virtio_console_input(struct vm *vm, struct txn *t, const void *bytes, size_t count);
 

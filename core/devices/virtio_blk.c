@@ -55,6 +55,7 @@ struct blk_header {
 
 enum blk_slot_state {
 	SLOT_FREE,
+	SLOT_WAITING,  /* its memory may not be written yet: see guest_dma */
 	SLOT_READY,    /* backend request made up, to be submitted */
 	SLOT_FLYING,   /* the backend has it */
 	SLOT_LANDED,   /* the backend is done with it; set by any hart, without a lock */
@@ -153,16 +154,23 @@ static bool blk_append(struct blk_request *q, hpa_t at, u32 bytes)
 	return true;
 }
 
-/* Appends guest memory. Returns the bytes that there was room for, or -EIO. */
+/*
+ * Appends guest memory. Returns the bytes that there was room for, and that may be written now if the device is to write
+ * them; -EIO.
+ */
 static s64 blk_append_guest(struct vm *vm, struct blk_request *q, u64 at, u64 bytes)
 {
 	u64 done = 0;
+	int error;
 
 	while (done < bytes) {
 		hpa_t host;
 		u64 run;
 
-		if (guest_dma(vm, GPA(at + done), bytes - done, &host, &run) || !run)
+		error = guest_dma(vm, GPA(at + done), bytes - done, q->op == BLK_READ, &host, &run);
+		if (error == -EAGAIN)
+			break;
+		if (error || !run)
 			return -EIO;
 		if (run > bytes - done)
 			run = bytes - done;
@@ -188,7 +196,10 @@ static void blk_trim(struct blk_request *q, u64 bytes)
 	}
 }
 
-/* Makes up the backend request for the data from `moved` on: as much as it has segments for, in whole sectors. */
+/*
+ * Makes up the backend request for the data from `moved` on: as much as it has segments for, in whole sectors. -EAGAIN: none
+ * of it may be written yet.
+ */
 static int blk_prepare(struct blk_slot *s)
 {
 	const struct vring_chain *c = &s->chain;
@@ -199,6 +210,7 @@ static int blk_prepare(struct blk_slot *s)
 	u64 skip = s->moved + (in ? 0 : sizeof(struct blk_header));
 	u64 wanted = s->bytes - s->moved < BLK_PIECE_MAX ? s->bytes - s->moved : BLK_PIECE_MAX;
 	u64 total = 0;
+	bool full;
 
 	q->segments = 0;
 	for (; i < end && total < wanted; i++) {
@@ -220,12 +232,25 @@ static int blk_prepare(struct blk_slot *s)
 		if ((u64)added < bytes)
 			break;
 	}
+	full = q->segments == BLK_SEGMENTS_MAX;
 	s->device->budget -= q->segments < s->device->budget ? q->segments : s->device->budget;
 	blk_trim(q, total % BLK_SECTOR);
 	s->piece = total - total % BLK_SECTOR;
 	q->sector = s->sector + s->moved / BLK_SECTOR;
 	/* A sector in more pieces than a request has segments: nobody does that. */
-	return s->piece ? 0 : -EIO;
+	return s->piece ? 0 : full ? -EIO : -EAGAIN;
+}
+
+static void blk_set_up(struct blk_slot *s)
+{
+	int error = blk_prepare(s);
+
+	if (error == -EAGAIN)
+		slot_become(s, SLOT_WAITING);
+	else if (error)
+		slot_finish(s, BLK_S_IOERR, 0);
+	else
+		slot_become(s, SLOT_READY);
 }
 
 static void blk_begin_transfer(struct blk_slot *s, bool in)
@@ -240,10 +265,8 @@ static void blk_begin_transfer(struct blk_slot *s, bool in)
 		slot_finish(s, BLK_S_IOERR, 0);
 	else if (!s->bytes)
 		slot_finish(s, BLK_S_OK, 0);
-	else if (blk_prepare(s))
-		slot_finish(s, BLK_S_IOERR, 0);
 	else
-		slot_become(s, SLOT_READY);
+		blk_set_up(s);
 }
 
 static void blk_begin_id(struct blk_slot *s)
@@ -337,9 +360,18 @@ static bool blk_submit(struct vdev_blk *b)
 
 /* ---- From the backend to the guest ---- */
 
+/* Some of what the guest wanted to have read is there, or half there. */
+static void blk_written(struct blk_slot *s)
+{
+	for (unsigned i = s->chain.readable; i < s->chain.count; i++)
+		guest_dma_written(s->device->d.vm, GPA(s->chain.segment[i].at), s->chain.segment[i].bytes);
+}
+
 /* Looks at a request that the backend is done with: the next piece, or the end. */
 static void blk_land(struct blk_slot *s)
 {
+	if (s->request.op == BLK_READ)
+		blk_written(s);
 	if (s->orphan) {
 		slot_become(s, SLOT_FREE);
 	} else if (s->result) {
@@ -348,10 +380,8 @@ static void blk_land(struct blk_slot *s)
 		s->moved += s->piece;
 		if (s->moved == s->bytes)
 			slot_finish(s, BLK_S_OK, s->request.op == BLK_READ ? s->bytes : 0);
-		else if (blk_prepare(s))
-			slot_finish(s, BLK_S_IOERR, 0);
 		else
-			slot_become(s, SLOT_READY);
+			blk_set_up(s);
 	}
 }
 
@@ -392,6 +422,8 @@ static bool blk_work(struct vdev *d, struct txn *t)
 	for (unsigned i = 0; i < BLK_REQUESTS && b->budget; i++)
 		if (slot_state(&b->slot[i]) == SLOT_LANDED)
 			blk_land(&b->slot[i]);
+		else if (slot_state(&b->slot[i]) == SLOT_WAITING)
+			blk_set_up(&b->slot[i]);
 	accepted = blk_accept(b);
 	full = blk_submit(b);
 	completed = blk_complete(b, t);

@@ -160,7 +160,7 @@ size_t virtio_console_input(struct vm *vm, struct txn *t, const void *bytes, siz
 	if (!d)
 		return 0;
 	lock_take(&vm->dev_lock);
-	if (vdev_queue_live(d, CONSOLE_RECEIVE)) {
+	if (vdev_queue_live(d, CONSOLE_RECEIVE) && virtio_takes_input(vm)) {
 		entries = console_receive(d, bytes, count, &taken, &broken);
 		if (entries)
 			vdev_complete(d, CONSOLE_RECEIVE, t, (unsigned)entries);

@@ -84,6 +84,18 @@ static bool hart_passed(unsigned hart, u64 number)
 	return noted == OUTSIDE || noted >= number;
 }
 
+void gstage_synchronize(void)
+{
+	u64 number = __atomic_add_fetch(&retired.now, 1, __ATOMIC_ACQ_REL);
+
+	for (unsigned hart = 0; hart < MAX_HARTS; hart++) {
+		while (!hart_passed(hart, number)) {
+			arch_beat();
+			arch_relax();
+		}
+	}
+}
+
 static bool all_passed(u64 number)
 {
 	for (unsigned hart = 0; hart < MAX_HARTS; hart++) {

@@ -101,13 +101,34 @@ static int map_into_empty(struct gstage *g, const struct want *w, const struct p
 	return entry_swap(p->slot, ENTRY_EMPTY, entry_make_leaf(host, w->rights)) ? 0 : -EAGAIN;
 }
 
+/* The rights that a leaf gets. Inside of the operation, so that gstage_track can wait for those that have asked before. */
+static unsigned rights_now(const struct gstage *g, unsigned rights)
+{
+	u64 untold = __atomic_load_n(&g->track, __ATOMIC_SEQ_CST) & ~(u64)rights;
+
+	if (rights & GSTAGE_WRITE)
+		rights |= GSTAGE_READ;
+	return rights & (untold ? GSTAGE_ALL & ~GSTAGE_WRITE : GSTAGE_ALL);
+}
+
+void gstage_track(struct gstage *g, u64 what)
+{
+	__atomic_fetch_or(&g->track, what, __ATOMIC_SEQ_CST);
+	gstage_synchronize();
+}
+
+void gstage_untrack(struct gstage *g, u64 what)
+{
+	__atomic_fetch_and(&g->track, ~what, __ATOMIC_SEQ_CST);
+	gstage_synchronize();
+}
+
 int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned rights)
 {
 	struct want w = {
 		.at = at.a,
 		.host = host.a + level_offset(at.a, level),
 		.level = level,
-		.rights = rights & GSTAGE_WRITE ? rights | GSTAGE_READ : rights,
 	};
 	int result;
 
@@ -115,6 +136,7 @@ int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned 
 	if (at.a >= gstage_limit(g))
 		return -EFAULT;
 	gstage_enter();
+	w.rights = rights_now(g, rights);
 	do {
 		struct place p = gstage_walk(g, w.at, w.level);
 

@@ -31,12 +31,20 @@ struct gstage {
 	u64 harts;	/* atomic: bit n, hart n may hold translations of this VM */
 	u64 generation; /* atomic: counts fences; tests use it */
 	u64 tables;	/* atomic: pages in use, root not counted */
+	u64 track; /* atomic: GSTAGE_LOGGED, GSTAGE_SAVED: who must have been told before a page may be written */
 };
 
 #define GSTAGE_READ  1u
 #define GSTAGE_WRITE 2u
 #define GSTAGE_EXEC  4u
 #define GSTAGE_ALL   7u
+
+/*
+ * What a caller of gstage_map says of the write right that it asks for. While the tables are tracked (`track`) a leaf gets
+ * the right only if the caller says all that is asked for.
+ */
+#define GSTAGE_LOGGED 8u  /* it calls dirty_mark (dirty.h) afterwards, before the guest runs */
+#define GSTAGE_SAVED  16u /* a snapshot (core/dump/snapshot.h) has what it needs of what the leaf covers */
 
 /* -ENOMEM. */
 int gstage_create(struct gstage *g, const struct gstage_format *format, unsigned vmid);
@@ -51,7 +59,9 @@ void gstage_destroy(struct gstage *g);
  * that fits is installed instead, at the right offset. A huge leaf without the right to write never gains it: it is
  * split, and only the 4 KiB at `at` become writable. -ENOMEM: no page for a table (nothing changed but empty tables, or
  * a leaf split); -EEXIST: another translation stands there; -EFAULT: beyond what the format reaches. Any number of harts
- * at once. A spurious fault fences the calling hart, whose translations may be older than the entry.
+ * at once. A spurious fault fences the calling hart, whose translations may be older than the entry. `rights` may have
+ * GSTAGE_LOGGED and GSTAGE_SAVED beside: without those that `track` asks for the leaf does not get the right to write, and
+ * the guest faults again.
  */
 int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned rights);
 
@@ -68,6 +78,15 @@ struct gstage_leaf gstage_lookup(const struct gstage *g, gpa_t at);
  * once. Bounded steps: gives way to other harts between them. -ENOMEM: a split had no page, part may be done.
  */
 int gstage_zap(struct gstage *g, gpa_t from, u64 bytes);
+
+/*
+ * From now on leaves get the right to write only if GSTAGE_LOGGED, or GSTAGE_SAVED, is said of them. Those that have it keep
+ * it: protect them next. When this returns no other hart is in an operation that began before. Not from one.
+ */
+void gstage_track(struct gstage *g, u64 what);
+
+/* That is over. When this returns no other hart is in an operation that began before. */
+void gstage_untrack(struct gstage *g, u64 what);
 
 /* Takes the write right from all leaves in or across [from, from + bytes) and fences once; they keep their size. */
 int gstage_write_protect(struct gstage *g, gpa_t from, u64 bytes);

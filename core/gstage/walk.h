@@ -25,6 +25,9 @@
 void gstage_enter(void);
 void gstage_leave(void);
 
+/* Waits until every hart has left the operation that it is in now. Not in one. */
+void gstage_synchronize(void);
+
 /* Where a walk ended. */
 struct place {
 	u64 *slot;

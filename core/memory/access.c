@@ -1,6 +1,7 @@
 /*
  * Guest RAM as the hypervisor reaches it: first touch, and access through a window of the calling hart.
  */
+#include "core/dump/snapshot.h"
 #include "core/estate/estate.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
@@ -34,6 +35,13 @@ static struct lock claim[CLAIM_COUNT];
 static u64 block_number(const struct vm *vm, u64 at)
 {
 	return (at - ALIGN_DOWN(backing_base(&vm->config), GIB(1))) / BLOCK_SIZE;
+}
+
+bool backing_touched(const struct vm *vm, const u64 *touched, gpa_t at)
+{
+	u64 block = block_number(vm, at.a);
+
+	return touched[block / 64] >> block % 64 & 1;
 }
 
 static bool block_touched(const struct vm *vm, u64 block)
@@ -126,12 +134,16 @@ static int copy_piece(struct vm *vm, gpa_t at, void *own, size_t bytes, bool wri
 		error = backing_touch(vm, at);
 	if (error)
 		return error;
+	if (write && vm->gstage.track)
+		snapshot_before_write(vm, at, bytes, false);
 	page = arch_window(WINDOW_GUEST, HPA(host.a - offset));
 	if (write && !copy_word(page + offset, own, bytes))
 		memcpy(page + offset, own, bytes);
 	if (!write && !copy_word(own, page + offset, bytes))
 		memcpy(own, page + offset, bytes);
 	arch_window_close(WINDOW_GUEST);
+	if (write)
+		dirty_mark(&vm->gstage, &vm->dirty, at, bytes);
 	return 0;
 }
 
@@ -162,7 +174,29 @@ int guest_write(struct vm *vm, gpa_t to, const void *from, size_t bytes)
 	return copy(vm, to, (u8 *)(uintptr_t)from, bytes, true);
 }
 
-int guest_dma(struct vm *vm, gpa_t at, u64 bytes, hpa_t *host, u64 *run)
+/* Cuts *run, which begins at `at`, to the pages that a snapshot lets be written. -EAGAIN: not even the first. */
+static int let_write(struct vm *vm, gpa_t at, u64 *run)
+{
+	u64 done = 0;
+
+	while (done < *run) {
+		u64 piece = PAGE_SIZE - (at.a + done) % PAGE_SIZE;
+
+		if (snapshot_before_write(vm, GPA(at.a + done), 1, true))
+			break;
+		done += piece;
+	}
+	if (done < *run)
+		*run = done;
+	return done ? 0 : -EAGAIN;
+}
+
+void guest_dma_written(struct vm *vm, gpa_t at, u64 bytes)
+{
+	dirty_mark(&vm->gstage, &vm->dirty, at, bytes);
+}
+
+int guest_dma(struct vm *vm, gpa_t at, u64 bytes, bool write, hpa_t *host, u64 *run)
 {
 	u64 ready;
 	int error = backing_lookup(vm, at, host, run);
@@ -181,5 +215,5 @@ int guest_dma(struct vm *vm, gpa_t at, u64 bytes, hpa_t *host, u64 *run)
 		ready += BLOCK_SIZE;
 	if (*run > ready)
 		*run = ready;
-	return 0;
+	return write && vm->gstage.track && *run ? let_write(vm, at, run) : 0;
 }

@@ -76,7 +76,7 @@ static void each_extent(void (*f)(struct machine_range, void *), void *context)
 
 /* A map of the holes: ranges that are taken, in no order. One at a time, under the host lock. */
 static struct {
-	struct machine_range range[RESERVED_COUNT + MAX_VMS * VM_MAX_EXTENTS + VM_MAX_EXTENTS];
+	struct machine_range range[RESERVED_COUNT + 1 + MAX_VMS * VM_MAX_EXTENTS + VM_MAX_EXTENTS];
 	unsigned count;
 } taken;
 
@@ -85,6 +85,19 @@ static void note_taken(struct machine_range r, void *context)
 	(void)context;
 	if (r.size && taken.count < ARRAY_SIZE(taken.range))
 		taken.range[taken.count++] = r;
+}
+
+/* What this life has been lent; size 0: nothing. */
+static struct machine_range lent;
+
+/* Fills in `taken`. */
+static void note_all_taken(void)
+{
+	taken.count = 0;
+	for (unsigned n = 0; n < RESERVED_COUNT; n++)
+		note_taken(reserved(n), NULL);
+	note_taken(lent, NULL);
+	each_extent(note_taken, NULL);
 }
 
 /* End of some taken range that overlaps [at, at + size), or 0. */
@@ -198,11 +211,7 @@ int backing_assign(struct vm_config *config, u64 *have)
 		return -EINVAL;
 	config->extent_count = 0;
 	memset(config->extents, 0, sizeof(config->extents));
-	taken.count = 0;
-	for (unsigned n = 0; n < RESERVED_COUNT; n++)
-		note_taken(reserved(n), NULL);
-	each_extent(note_taken, NULL);
-
+	note_all_taken();
 	at = config->flags & VM_ROOT ? first_fit(config->memory, BLOCK_SIZE) : one_piece(config->memory);
 	if (at && !touched_fit(at, config))
 		at = 0;
@@ -221,6 +230,20 @@ int backing_assign(struct vm_config *config, u64 *have)
 	config->extent_count = 0;
 	memset(config->extents, 0, sizeof(config->extents));
 	return -ENOMEM;
+}
+
+u64 backing_lend(u64 limit, hpa_t *at)
+{
+	ASSERT(!lent.size);
+	note_all_taken();
+	lent = largest_hole(limit);
+	*at = HPA(lent.base);
+	return lent.size;
+}
+
+void backing_return(void)
+{
+	lent = (struct machine_range){ 0 };
 }
 
 /* End of the reserved range that `at` lies in, or 0; else *next becomes the lowest start of one behind `at`, if lower. */

@@ -66,9 +66,29 @@ int guest_read(struct vm *vm, gpa_t from, void *to, size_t bytes);
 int guest_write(struct vm *vm, gpa_t to, const void *from, size_t bytes);
 
 /*
+ * Fills in the translation that a guest's access to its RAM at `at` lacks: the largest leaf that there is, or, while writes
+ * are tracked (a dirty log, a snapshot), one that gets the right to write page by page. -EAGAIN: a write that has to wait
+ * for the reader of a snapshot (snapshot_stall); -EFAULT outside RAM; otherwise as gstage_map. Any number of harts at once.
+ */
+int guest_ram_fault(struct vm *vm, gpa_t at, bool write);
+
+/* True if `touched`, a VM's words or a copy of them, has the bit for the block of `at` (inside RAM). */
+bool backing_touched(const struct vm *vm, const u64 *touched, gpa_t at);
+
+/*
+ * Lends at most `limit` bytes of host RAM that no VM has, in one piece, to this life; returns how many. No VM gets it until
+ * backing_return. One at a time; as backing_assign, of which there is none meanwhile.
+ */
+u64 backing_lend(u64 limit, hpa_t *at);
+void backing_return(void);
+
+/*
  * For DMA: the host address of guest RAM at `at`; *run as in backing_lookup but at most `bytes` and within touched
  * blocks: zeroes at most one block, so call again for the rest. -EFAULT if [at, at + bytes) is not all RAM.
+ * With `write` the device will write there, and when it has guest_dma_written is called for all of it, before the guest
+ * sees that it has; -EAGAIN then: not yet, a snapshot has no room (see virtio_wake).
  */
-int guest_dma(struct vm *vm, gpa_t at, u64 bytes, hpa_t *host, u64 *run);
+int guest_dma(struct vm *vm, gpa_t at, u64 bytes, bool write, hpa_t *host, u64 *run);
+void guest_dma_written(struct vm *vm, gpa_t at, u64 bytes);
 
 #endif

@@ -39,12 +39,19 @@ static u64 affinity(const struct vcpu *v)
 	return mask;
 }
 
-static bool vm_runs(const struct vcpu *v)
+static bool vm_running(const struct vcpu *v)
 {
 	const struct vm *vm = __atomic_load_n(&only_vm, __ATOMIC_RELAXED);
 	const struct vcpu *one = __atomic_load_n(&only_vcpu, __ATOMIC_RELAXED);
 
 	return estate_load(&v->vm->s->run_state) == VM_RUNNING && (!vm || v->vm == vm) && (!one || v == one);
+}
+
+/* And it may have a hart now: its VM is not held (vm_freeze), and it does not wait for a dump. */
+static bool may_run(const struct vcpu *v)
+{
+	return vm_running(v) && !__atomic_load_n(&v->vm->held, __ATOMIC_SEQ_CST) &&
+	       !__atomic_load_n(&v->stalled, __ATOMIC_SEQ_CST);
 }
 
 void sched_only(const struct vm *vm, const struct vcpu *v)
@@ -160,7 +167,7 @@ static u64 look(struct vcpu *v)
 {
 	u64 state = estate_load(&v->r->state);
 
-	if (v->hart_plus_1 || v->queued || v->away || !vm_runs(v))
+	if (v->hart_plus_1 || v->queued || v->away || !may_run(v))
 		return 0;
 	if (state == VCPU_WAITING && pending(v)) {
 		estate_store(&v->r->state, VCPU_RUNNABLE);
@@ -210,7 +217,7 @@ static void contention_over(unsigned hart)
 bool sched_keep(unsigned hart, const struct vcpu *v)
 {
 	if (__atomic_load_n(&v->removed, __ATOMIC_RELAXED) || estate_load(&v->r->state) != VCPU_RUNNABLE ||
-	    !vm_runs(v))
+	    !may_run(v))
 		return false;
 	if (sched_contended(hart))
 		return arch_time() < v->slice_end;
@@ -228,7 +235,7 @@ void sched_put(struct vcpu *v, u64 wake_at)
 	/* vcpu_notify: who sends something stores it first and then looks whether the vCPU has a hart. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	mask = look(v);
-	if (!v->queued && estate_load(&v->r->state) == VCPU_WAITING && vm_runs(v)) {
+	if (!v->queued && estate_load(&v->r->state) == VCPU_WAITING && vm_running(v)) {
 		v->asleep = 1;
 		v->wake_at = wake_at;
 		list_append(&sleepers, v);
@@ -266,13 +273,14 @@ struct vcpu *sched_take(unsigned hart)
 	return v;
 }
 
-void sched_remove(struct vcpu *v)
+static void take_off(struct vcpu *v, bool sleeps_on)
 {
 	u32 on;
 
 	lock_take(&lock);
 	__atomic_store_n(&v->removed, 1, __ATOMIC_RELAXED);
-	sleep_end(v);
+	if (!sleeps_on)
+		sleep_end(v);
 	if (v->queued)
 		dequeue(v);
 	lock_release(&lock);
@@ -282,6 +290,16 @@ void sched_remove(struct vcpu *v)
 		arch_doze();
 	}
 	__atomic_store_n(&v->removed, 0, __ATOMIC_RELAXED);
+}
+
+void sched_remove(struct vcpu *v)
+{
+	take_off(v, false);
+}
+
+void sched_hold(struct vcpu *v)
+{
+	take_off(v, true);
 }
 
 u64 sched_timers(u64 now)

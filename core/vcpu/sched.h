@@ -53,6 +53,9 @@ void sched_remove(struct vcpu *v);
  */
 void sched_only(const struct vm *vm, const struct vcpu *v);
 
+/* The same for a while, of a VM that is held: one that sleeps goes on sleeping, and sched_wake puts it back. */
+void sched_hold(struct vcpu *v);
+
 /* Wakes sleepers that are due; returns when the next one is, ~0: none. */
 u64 sched_timers(u64 now);
 

@@ -18,8 +18,9 @@ struct vcpu {
 	struct vcpu *next, *prev; /* in the run queue, or among the sleepers */
 	u64 waits_for;		  /* while queued: the harts whose queue lengths count it */
 	u32 queued;
-	u32 asleep;	    /* in the list of sleepers */
-	u32 removed;	    /* sched_remove waits for it */
+	u32 asleep;  /* in the list of sleepers */
+	u32 removed; /* sched_remove waits for it */
+	u32 stalled; /* atomic: waits for a dump to be read (snapshot_stall), and is not queued until then */
 	u32 hart_plus_1;    /* hart that runs it now, 0: none. Written under the lock, read by anyone. */
 	u32 lazy_hart;	    /* hart index + 1 where its LAZY registers were loaded last, 0: nowhere */
 	u32 away;	    /* an heir: its registers are still in a hart that has not come yet */

@@ -4,6 +4,7 @@
 #include "core/devices/plic.h"
 #include "core/devices/uart.h"
 #include "core/devices/virtio.h"
+#include "core/dump/guest_dump.h"
 #include "core/estate/cold.h"
 #include "core/estate/estate.h"
 #include "core/lib/check.h"
@@ -263,6 +264,7 @@ static int start_locked(struct vm *vm)
 	struct vcpu *first = vm_is_root(vm) ? &vm->vcpu[0] : idmap_find(&vm->ids, 0);
 	int error;
 
+	guest_dump_forget(vm);
 	set_state(vm, VM_STARTING, VM_REASON_NONE);
 	end_vcpus(vm);
 	takeover_ends(vm);
@@ -393,6 +395,57 @@ int vm_resume(struct vm *vm)
 		}
 	} else if (vm->s->run_state != VM_RUNNING) {
 		error = -EBUSY;
+	}
+	operation_end();
+	return error;
+}
+
+/* All harts are kicked before any is waited for. */
+static bool hold(struct vm *vm)
+{
+	__atomic_store_n(&vm->held, 1, __ATOMIC_SEQ_CST);
+	for (u32 n = 0; n < vm->config.vcpus; n++) {
+		u32 on = __atomic_load_n(&vm->vcpu[n].hart_plus_1, __ATOMIC_SEQ_CST);
+
+		if (on)
+			arch_kick(on - 1);
+	}
+	for (u32 n = 0; n < vm->config.vcpus; n++) {
+		if (__atomic_load_n(&vm->vcpu[n].away, __ATOMIC_RELAXED))
+			return false;
+		sched_hold(&vm->vcpu[n]);
+	}
+	return true;
+}
+
+void vm_let_go(struct vm *vm)
+{
+	__atomic_store_n(&vm->held, 0, __ATOMIC_SEQ_CST);
+	for (u32 n = 0; n < vm->config.vcpus; n++)
+		sched_wake(&vm->vcpu[n]);
+	virtio_wake(vm);
+}
+
+int vm_freeze(struct vm *vm, bool keep, int (*f)(struct vm *vm, void *context), void *context, u64 *pause)
+{
+	u64 state, begin;
+	int error = -ENXIO;
+
+	*pause = 0;
+	operation_begin();
+	state = vm->s->run_state;
+	if (state == VM_RUNNING || state == VM_PAUSED || state == VM_CRASHED) {
+		begin = arch_time();
+		error = -EAGAIN;
+		if (hold(vm)) {
+			lock_take(&vm->dev_lock);
+			error = f(vm, context);
+			lock_release(&vm->dev_lock);
+		}
+		if (error || !keep)
+			vm_let_go(vm);
+		if (state == VM_RUNNING)
+			*pause = arch_time() - begin;
 	}
 	operation_end();
 	return error;

@@ -6,6 +6,7 @@
 
 #include "abi/estate.h"
 #include "core/estate/txn.h"
+#include "core/gstage/dirty.h"
 #include "core/gstage/gstage.h"
 #include "core/lib/lock.h"
 #include "core/vcpu/idmap.h"
@@ -19,10 +20,12 @@ struct vm {
 	struct vm_state *s;	 /* in the estate */
 	struct console_ring *console;
 	struct gstage gstage;
+	struct dirty_log dirty; /* of the G-stage, if it is on */
 	struct idmap ids;
 	struct vcpu *vcpu;    /* [config.vcpus] */
 	struct lock dev_lock; /* PLIC, UART, virtio devices, console ring: their words in the estate */
 	struct vdev *dev[VM_MAX_DEVICES]; /* NULL where the slot is empty */
+	u64 held;	/* atomic: vm_freeze keeps its vCPUs and devices still, though it is VM_RUNNING */
 	u64 end_wanted; /* enum vm_stop_reason + 1 of a guest that asked for its end, 0: none */
 };
 
@@ -75,6 +78,16 @@ int vm_reset(struct vm *vm);
 /* Takes its vCPUs off their harts, and puts them back. 0 also if it is so already; -EBUSY if it does not run. */
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
+
+/*
+ * Calls f(vm, context) at an instant at which the VM stands still: no vCPU is on a hart, all registers are in the records, no
+ * device of it works, and dev_lock is held. Its run state does not change, so that it goes on if this life ends. With `keep`,
+ * and if f returns 0, it stands still until vm_let_go; otherwise it goes on at once, and *pause is how long it stood still
+ * (ticks; 0 if it did not run before). Returns what f does; -ENXIO: it has no guest; -EAGAIN: a vCPU of it is still in a hart
+ * of the life before. Not nested. As vm_pause otherwise.
+ */
+int vm_freeze(struct vm *vm, bool keep, int (*f)(struct vm *vm, void *context), void *context, u64 *pause);
+void vm_let_go(struct vm *vm);
 
 /*
  * From an exit handler: the guest asked for the end (power-off, reboot), or can't go on. The request is carried out by

@@ -484,25 +484,25 @@ static void dma_stays_in_touched_blocks(void **state)
 
 	(void)state;
 	dirty_all(vm);
-	assert_int_equal(guest_dma(vm, GPA(GUEST_RAM_BASE + 5), 100, &where, &run), 0);
+	assert_int_equal(guest_dma(vm, GPA(GUEST_RAM_BASE + 5), 100, false, &where, &run), 0);
 	assert_int_equal(run, 100);
 	assert_int_equal(where.a, vm->config.extents[0].hpa + 5);
 	assert_int_equal(*(u8 *)(uintptr_t)where.a, 0);
 	/* Up to the first block that has not been touched. */
-	assert_int_equal(guest_dma(vm, GPA(GUEST_RAM_BASE + 5), MIB(16), &where, &run), 0);
+	assert_int_equal(guest_dma(vm, GPA(GUEST_RAM_BASE + 5), MIB(16), false, &where, &run), 0);
 	assert_int_equal(run, BLOCK_SIZE - 5);
 	assert_false(touched(vm, GUEST_RAM_BASE + BLOCK_SIZE));
 	assert_int_equal(backing_touch(vm, GPA(GUEST_RAM_BASE + BLOCK_SIZE)), 0);
-	assert_int_equal(guest_dma(vm, GPA(GUEST_RAM_BASE + 5), MIB(16), &where, &run), 0);
+	assert_int_equal(guest_dma(vm, GPA(GUEST_RAM_BASE + 5), MIB(16), false, &where, &run), 0);
 	assert_int_equal(run, 2 * BLOCK_SIZE - 5);
 	/* Up to the end of the extent. */
-	assert_int_equal(guest_dma(vm, GPA(CUT - 16), 64, &where, &run), 0);
+	assert_int_equal(guest_dma(vm, GPA(CUT - 16), 64, false, &where, &run), 0);
 	assert_int_equal(run, 16);
-	assert_int_equal(guest_dma(vm, GPA(RAM_END - 16), 17, &where, &run), -EFAULT);
-	assert_int_equal(guest_dma(vm, GPA(RAM_END - 16), 16, &where, &run), 0);
-	assert_int_equal(guest_dma(vm, GPA(RAM_END - 16), ~0ull, &where, &run), -EFAULT);
-	assert_int_equal(guest_dma(vm, GPA(0), 16, &where, &run), -EFAULT);
-	assert_int_equal(guest_dma(vm, GPA(CUT), 0, &where, &run), 0);
+	assert_int_equal(guest_dma(vm, GPA(RAM_END - 16), 17, false, &where, &run), -EFAULT);
+	assert_int_equal(guest_dma(vm, GPA(RAM_END - 16), 16, false, &where, &run), 0);
+	assert_int_equal(guest_dma(vm, GPA(RAM_END - 16), ~0ull, false, &where, &run), -EFAULT);
+	assert_int_equal(guest_dma(vm, GPA(0), 16, false, &where, &run), -EFAULT);
+	assert_int_equal(guest_dma(vm, GPA(CUT), 0, false, &where, &run), 0);
 	assert_int_equal(run, 0);
 }
 

@@ -604,7 +604,7 @@ static void test_console_forgery(void **state)
 
 static void test_unknown(void **state)
 {
-	static const u16 types[] = { 0, 15, 16, 99, 100, 101, 102, 1000, 0x7fff };
+	static const u16 types[] = { 0, 19, 24, 99, 100, 101, 102, 1000, 0x7fff };
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
