@@ -8,6 +8,7 @@
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/guest.h"
 #include "arch/riscv64/sbi.h"
+#include "core/dump/snapshot.h"
 #include "core/memory/backing.h"
 #include "tests/exits/scene.h"
 #include <setjmp.h>
@@ -368,6 +369,11 @@ static void virtio(void **state)
 	assert_int_equal(failures, 0);
 }
 
+static void with_dump(struct vm *vm)
+{
+	assert_int_equal(snapshot_begin(vm, true), 0);
+}
+
 static void others(void **state)
 {
 	struct scene_exit table[] = {
@@ -379,6 +385,11 @@ static void others(void **state)
 		  .cause = CAUSE_STORE_GUEST_PAGE,
 		  .stval = GUEST_RAM_BASE + 0x4000,
 		  .htval = (GUEST_RAM_BASE + 0x4000) >> 2 },
+		{ .name = "a store to a page that a live dump has not read",
+		  .cause = CAUSE_STORE_GUEST_PAGE,
+		  .stval = GUEST_RAM_BASE + 0x4000,
+		  .htval = (GUEST_RAM_BASE + 0x4000) >> 2,
+		  .prepare = with_dump },
 		{ .name = "first touch of RAM by a fetch",
 		  .cause = CAUSE_FETCH_GUEST_PAGE,
 		  .stval = GUEST_RAM_BASE + 0x200000,
