@@ -44,6 +44,32 @@ static bool info_valid(const struct ctl_dump *d, u64 id)
 	return true;
 }
 
+/* Just after a life has ended a vCPU may still be where it was. */
+static int ask_begin(struct dump_fetch *f, const struct ctl_dump_begin *begin, struct client_reply *reply)
+{
+	u64 end = clock_ms() + f->client->timeout_ms;
+
+	for (;;) {
+		int code = client_ask(f->client, CTL_DUMP_BEGIN, f->vm, begin, sizeof(*begin), reply);
+
+		if (code || reply->status != -EAGAIN || clock_ms() >= end)
+			return code;
+		poll(NULL, 0, TICK_MS);
+	}
+}
+
+static const char *begin_refusal(s32 status)
+{
+	switch (-status) {
+	case EBUSY:
+		return "another dump is under way";
+	case EOPNOTSUPP:
+		return "a device of the machine writes to its memory, so it cannot be dumped live";
+	default:
+		return client_refusal(status);
+	}
+}
+
 int dump_fetch_begin(struct dump_fetch *f, bool live)
 {
 	struct ctl_dump_begin begin = { .id = make_id(), .flags = live ? CTL_DUMP_LIVE : 0 };
@@ -53,15 +79,11 @@ int dump_fetch_begin(struct dump_fetch *f, bool live)
 	/* Known from here on, so that it is ended also if the answer does not come. */
 	memset(&f->info, 0, sizeof(f->info));
 	f->info.id = begin.id;
-	code = client_ask(f->client, CTL_DUMP_BEGIN, f->vm, &begin, sizeof(begin), &reply);
+	code = ask_begin(f, &begin, &reply);
 	if (code)
 		return code;
-	if (reply.status == -EBUSY) {
-		message_error("%s: another dump is under way", f->name);
-		return EXIT_CODE_REFUSED;
-	}
 	if (reply.status) {
-		message_error("%s: %s", f->name, client_refusal(reply.status));
+		message_error("%s: %s", f->name, begin_refusal(reply.status));
 		return EXIT_CODE_REFUSED;
 	}
 	if (reply.length < sizeof(f->info))

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #define BLOCK		PAGE_SIZE
@@ -25,11 +26,14 @@
 /* The fastest level: memory compresses nearly as well, several times as fast. */
 #define ZLIB_LEVEL 1
 
+#define UTSNAME 65
+
 struct kdump_header {
 	char signature[8];
 	s32 version;
 	/* struct new_utsname */
-	char sysname[65], nodename[65], release[65], build[65], machine[65], domainname[65];
+	char sysname[UTSNAME], nodename[UTSNAME], release[UTSNAME], build[UTSNAME], machine[UTSNAME],
+		domainname[UTSNAME];
 	u8 padding[6];
 	u64 seconds, microseconds;
 	u32 status;
@@ -141,14 +145,78 @@ int vmcore_kdump_zero(struct vmcore *v, u64 at, u64 count, bool is_excluded)
 	return error;
 }
 
+/* ---- What the guest calls itself ---- */
+
+/* Reads a page back. False if it is not in the file. */
+static bool read_page(const struct vmcore *v, u64 at, u8 *to)
+{
+	u64 pfn = at / PAGE_SIZE, rank = 0;
+	u8 packed[PAGE_SIZE];
+	uLongf size = PAGE_SIZE;
+	const struct kdump_page *page;
+
+	if (pfn >= max_pfn(v) || !(v->bitmap[pfn / 8] >> pfn % 8 & 1))
+		return false;
+	for (u64 byte = 0; byte < pfn / 8; byte++)
+		rank += (u64)__builtin_popcount(v->bitmap[byte]);
+	rank += (u64)__builtin_popcount(v->bitmap[pfn / 8] & ((1u << pfn % 8) - 1));
+	page = &v->list[rank];
+	if (pread(v->out->fd, packed, page->size, (off_t)page->offset) != (ssize_t)page->size)
+		return false;
+	if (!(page->flags & KDUMP_ZLIB)) {
+		memcpy(to, packed, PAGE_SIZE);
+		return true;
+	}
+	return uncompress(to, &size, packed, page->size) == Z_OK && size == PAGE_SIZE;
+}
+
+/* The fields of a struct new_utsname, 65 bytes each, from where VMCOREINFO says that the kernel's is. */
+static bool read_utsname(const struct vmcore *v, char *to, size_t size)
+{
+	u64 symbol, name, offset, at;
+	u8 pages[2 * PAGE_SIZE];
+
+	if (!vmcoreinfo_symbol(v->info, "init_uts_ns", &symbol) ||
+	    !vmcoreinfo_number(v->info, "OFFSET(uts_namespace.name)", &name) ||
+	    !vmcoreinfo_number(v->info, "NUMBER(va_kernel_pa_offset)", &offset))
+		return false;
+	at = symbol + name - offset;
+	if (!read_page(v, at, pages) ||
+	    (at % PAGE_SIZE + size > PAGE_SIZE && !read_page(v, at + PAGE_SIZE, pages + PAGE_SIZE)))
+		return false;
+	memcpy(to, pages + at % PAGE_SIZE, size);
+	return true;
+}
+
+static void copy_name(char *to, const char *from)
+{
+	memset(to, 0, UTSNAME);
+	memcpy(to, from, strnlen(from, UTSNAME - 1));
+}
+
+/* libkdumpfile takes a header without release or version for none. */
+static void name_guest(const struct vmcore *v, struct kdump_header *h)
+{
+	char names[6][UTSNAME];
+
+	if (read_utsname(v, names[0], sizeof(names))) {
+		copy_name(h->nodename, names[1]);
+		copy_name(h->build, names[3]);
+		copy_name(h->domainname, names[5]);
+	}
+	vmcoreinfo_text(v->info, "OSRELEASE", h->release, sizeof(h->release));
+	if (!*h->release)
+		copy_name(h->release, "unknown");
+	if (!*h->build)
+		copy_name(h->build, "unknown");
+}
+
 static struct kdump_header make_header(const struct vmcore *v)
 {
 	struct kdump_header h = { .signature = { 'K', 'D', 'U', 'M', 'P', ' ', ' ', ' ' },
 				  .version = KDUMP_VERSION,
 				  .sysname = "Linux",
-				  .nodename = "(none)",
 				  .machine = "riscv64",
-				  .domainname = "(none)",
 				  .seconds = (u64)time(NULL),
 				  .status = KDUMP_ZLIB,
 				  .block_size = BLOCK,
@@ -157,7 +225,7 @@ static struct kdump_header make_header(const struct vmcore *v)
 				  .max_pfn = max_pfn(v) > UINT32_MAX ? UINT32_MAX : (u32)max_pfn(v),
 				  .cpus = (s32)v->vcpu_count };
 
-	vmcoreinfo_text(v->info, "OSRELEASE", h.release, sizeof(h.release));
+	name_guest(v, &h);
 	return h;
 }
 

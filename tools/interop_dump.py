@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Opens dumps of a VM with the stock kernel by gdb, crash and makedumpfile: see interop_dump.sh.
+"""Opens dumps of a VM with the stock kernel by gdb, crash, drgn and makedumpfile: see interop_dump.sh.
 
 usage: interop_dump.py IMAGE ROOT OUTLIVE INITRD WORK
 """
@@ -14,6 +14,17 @@ from pathlib import Path
 IMAGE, ROOT, OUTLIVE, INITRD, WORK = (Path(argument).resolve() for argument in sys.argv[1:6])
 VMLINUX = ROOT / "vmlinux"
 ENVIRONMENT = {**os.environ, "XDG_RUNTIME_DIR": str(WORK / "run")}
+DRGN = """
+import sys
+sys.path.insert(0, sys.argv[3])
+import drgn
+from drgn.helpers.linux import for_each_task
+prog = drgn.Program()
+prog.set_core_dump(sys.argv[1])
+prog.load_debug_info([sys.argv[2]])
+print(prog["linux_banner"].string_().decode())
+print([task.comm.string_().decode() for task in for_each_task(prog)])
+"""
 failures = 0
 
 
@@ -30,7 +41,8 @@ def outlive(*arguments, **more):
 def riscv(program, *arguments):
     """Runs a program of ROOT; its status and all that it said."""
     done = subprocess.run(["qemu-riscv64-static", "-L", str(ROOT), str(ROOT / "usr/bin" / program), *map(str, arguments)],
-                          capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=1800, cwd=WORK)
+                          capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=1800, cwd=WORK,
+                          env={**os.environ, "PYTHONHOME": str(ROOT / "usr")})
     return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace")
 
 
@@ -58,7 +70,8 @@ def look_gdb(core):
     done = subprocess.run(["gdb-multiarch", "-nx", "-batch", str(VMLINUX), str(core), "-ex", "thread apply all bt",
                            "-ex", "p init_task.comm", "-ex", "p nr_cpu_ids"], capture_output=True, check=False)
     text = done.stdout.decode()
-    check(len(re.findall(r"in cpu_startup_entry|in do_idle", text)) >= 2, f"gdb: backtraces of both vCPUs in {core.name}")
+    traces = re.findall(r"^Thread \d+ .*\n#0 +.*\w \(.*\n#1 +.*\w \(", text, re.M)
+    check(len(traces) == 2 and "?? ()" not in text, f"gdb: backtraces of both vCPUs in {core.name}")
     check("swapper/0" in text and re.search(r"= 2$", text, re.M), f"gdb: the kernel's variables in {core.name}")
 
 
@@ -74,6 +87,12 @@ def look_crash(dump):
     check("interop-was-here" in text, f"crash: log {name}")
 
 
+def look_drgn(dump):
+    (WORK / "look.py").write_text(DRGN)
+    _, text = riscv("python3.13", WORK / "look.py", dump, VMLINUX, ROOT / "usr/lib/python3/dist-packages")
+    check("Linux version" in text and "'kthreadd'" in text, f"drgn: banner and tasks of {dump.name}")
+
+
 def look_makedumpfile(dump):
     small = WORK / f"{dump.name}.d31"
     status, text = riscv("makedumpfile", "-f", "-c", "-d", "31", dump, small)
@@ -87,5 +106,6 @@ for each in found.values():
     if each.suffix == ".core":
         look_gdb(each)
     look_makedumpfile(each)
+    look_drgn(each)
     look_crash(each)
 sys.exit(failures != 0)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Lets crash and makedumpfile open a dump of a VM with the stock kernel: part of "make interop".
+# Lets gdb, crash, drgn and makedumpfile open a dump of a VM with the stock kernel: part of "make interop".
 #
 #   usage: tools/interop_dump.sh OUTLIVE INITRD WORK
 #
@@ -12,10 +12,12 @@ here=$(dirname "$0")
 cache=$("$here/fetch.sh" --cache)
 release=$(<"$cache/linux/version")
 root=$cache/interop-dump
-recipe="1 $release"
+recipe="2 $release"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 packages=(crash makedumpfile libc6 libgcc-s1 liblzo2-2 libncursesw6 libsnappy1v5 libstdc++6 libtinfo6 libzstd1
-	libdw1t64 libelf1t64 zlib1g libbz2-1.0 liblzma5)
+	libdw1t64 libelf1t64 zlib1g libbz2-1.0 liblzma5
+	python3-drgn python3.13-minimal libpython3.13-minimal libpython3.13-stdlib libgomp1 libkdumpfile10 libexpat1
+	libffi8 libuuid1)
 
 say() { echo "interop: $*"; }
 die() { echo "interop: $*" >&2; exit 1; }
@@ -59,7 +61,7 @@ prepare() {
 	work=$(mktemp -d "$cache/.interop-dump.XXXXXX")
 	# shellcheck disable=SC2064 # its value now
 	trap "rm -rf '$work'" EXIT
-	say "downloading crash, makedumpfile and the symbols of Linux $release (1 GB)"
+	say "downloading crash, drgn, makedumpfile and the symbols of Linux $release (1 GB)"
 	fetch_packages "$work"
 	mkdir "$work/new"
 	for deb in "$work"/*.deb; do

@@ -5,6 +5,7 @@
  *   1    the memory of a hostile guest: page tables, VMCOREINFO. Whatever it says, the file must have its memory, all of
  *        it and unchanged, and segments that lie in the file and in its RAM.
  *   2    the same, by satp of a vCPU instead of VMCOREINFO
+ *   3    the same in a kdump file
  */
 #include "cli/dump_piece.h"
 #include "cli/vmcore.h"
@@ -95,12 +96,23 @@ static void check_file(const struct reader *file)
 		      memcmp(bytes, ram[page], PAGE_SIZE) == 0);
 }
 
-static void dump_guest(const u8 *data, size_t size, bool has_satp)
+static void check_kdump(const struct reader *file)
+{
+	u8 bytes[PAGE_SIZE];
+
+	for (u32 page = 0; page < RAM_PAGES; page++)
+		check(kdump_page(file, RAM + page * PAGE_SIZE, bytes) == KDUMP_HERE &&
+		      memcmp(bytes, ram[page], PAGE_SIZE) == 0);
+}
+
+static void dump_guest(const u8 *data, size_t size, enum vmcore_format format, bool has_satp)
 {
 	static int fd = -1;
 	struct ctl_dump_vcpu vcpu = { .pc = 1 };
 	struct output_file out = { .path = "fuzz" };
-	struct vmcore core = { .out = &out, .vcpus = &vcpu, .vcpu_count = 1, .range_count = 1 };
+	struct vmcore core = {
+		.out = &out, .format = format, .vcpus = &vcpu, .vcpu_count = 1, .range_count = 1
+	};
 	struct reader file;
 	void *at;
 
@@ -122,7 +134,10 @@ static void dump_guest(const u8 *data, size_t size, bool has_satp)
 	at = mmap(NULL, file.size, PROT_READ, MAP_SHARED, fd, 0);
 	check(at != MAP_FAILED);
 	file.bytes = at;
-	check_file(&file);
+	if (format == VMCORE_ELF)
+		check_file(&file);
+	else
+		check_kdump(&file);
 	munmap(at, file.size);
 	vmcore_free(&core);
 }
@@ -131,9 +146,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	if (!size)
 		return 0;
-	if (data[0] % 3 == 0)
+	if (data[0] % 4 == 0)
 		take_answers(data + 1, size - 1);
 	else
-		dump_guest(data + 1, size - 1, data[0] % 3 == 2);
+		dump_guest(data + 1, size - 1, data[0] % 4 == 3 ? VMCORE_KDUMP : VMCORE_ELF,
+			   data[0] % 4 == 2);
 	return 0;
 }

@@ -175,6 +175,15 @@ check("% of 8 MiB" in err, f"no progress: {err}")
 check(left_behind() == [], left_behind())
 check(said("a dump begins") == said("a dump ends") == 1, "the guest does not go on after Ctrl-C")
 
+# The place of the file goes away in the middle.
+dump = subprocess.Popen([OUTLIVE, "dump", "one", "-o", core], env=ENVIRONMENT, stderr=subprocess.PIPE)
+time.sleep(0.5)
+for name in left_behind():
+    (TMP / "out" / name).unlink()
+err = dump.communicate(timeout=60)[1].decode()
+check(dump.returncode == 1 and str(core) in err, err)
+check(said("a dump begins") == said("a dump ends") == 2, "the guest does not go on after the file has gone")
+
 # The host ends in the middle.
 dump = subprocess.Popen([OUTLIVE, "dump", "one", "-o", core], env=ENVIRONMENT, stderr=subprocess.PIPE)
 time.sleep(0.5)

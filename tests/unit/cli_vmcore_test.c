@@ -57,7 +57,8 @@ static const char info_text[] =
 	"OSRELEASE=6.12-test\nPAGESIZE=4096\nSYMBOL(swapper_pg_dir)=ffffffff80005000\n"
 	"NUMBER(phys_ram_base)=2147483648\nNUMBER(PAGE_OFFSET)=0xffffffd800000000\n"
 	"NUMBER(VA_BITS)=39\nNUMBER(KERNEL_LINK_ADDR)=0xffffffff80000000\n"
-	"NUMBER(va_kernel_pa_offset)=0xfffffffeffF00000\nNUMBER(minus)=-4096\n";
+	"NUMBER(va_kernel_pa_offset)=0xfffffffeffF00000\nNUMBER(minus)=-4096\n"
+	"SYMBOL(init_uts_ns)=ffffffff80002f00\nOFFSET(uts_namespace.name)=4\n";
 
 static void put_note(u8 *to, const char *text, size_t length)
 {
@@ -101,6 +102,18 @@ static void put_tables(void)
 	put_entry(PAGE_ROOT, 256, pointer(address(PAGE_ROOT)));
 }
 
+/* The kernel's struct new_utsname, over the end of a page. */
+static void put_names(void)
+{
+	static const char *const names[] = { "Linux",	     "a-guest", "6.12-test",
+					     "#1 of a test", "riscv64", "example" };
+	u8 *at = ram[PAGE_KERNEL + 2] + 0xf04;
+
+	memset(at, 0, ARRAY_SIZE(names) * 65);
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+		memcpy(at + 65 * i, names[i], strlen(names[i]));
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -119,6 +132,7 @@ static int set_up(void **state)
 	memset(ram[PAGE_NOTE], 0, PAGE_SIZE);
 	put_note(ram[PAGE_NOTE], info_text, strlen(info_text));
 	put_tables();
+	put_names();
 	for (u32 i = 0; i < 3; i++) {
 		vcpus[i] = (struct ctl_dump_vcpu){ .id = i, .pc = KERNEL + i };
 		for (u64 n = 0; n < 32; n++)
@@ -299,7 +313,10 @@ static void test_kdump(void **state)
 		write_core(VMCORE_KDUMP, excludes[i]);
 		assert_memory_equal(file.bytes, "KDUMP   \6\0\0\0Linux", 17);
 		assert_string_equal((const char *)file.bytes + 12 + 2 * 65, "6.12-test");
+		assert_string_equal((const char *)file.bytes + 12 + 65, "a-guest");
+		assert_string_equal((const char *)file.bytes + 12 + 3 * 65, "#1 of a test");
 		assert_string_equal((const char *)file.bytes + 12 + 4 * 65, "riscv64");
+		assert_string_equal((const char *)file.bytes + 12 + 5 * 65, "example");
 		assert_int_equal(reader_u32(&file, 424), 1);
 		assert_int_equal(reader_u32(&file, 428), 4096);
 		assert_int_equal(reader_u32(&file, 460), 3);
