@@ -24,14 +24,14 @@ int box_status(struct client *c, struct ctl_box *box)
 
 	do {
 		struct client_reply reply;
-		int code = client_do(c, CTL_BOX, 0, NULL, 0, &reply, "black box");
+		int code = client_ask(c, CTL_BOX, 0, NULL, 0, &reply);
 
 		if (code)
 			return code;
-		if (reply.length != sizeof(*box)) {
-			message_error("black box: an answer that makes no sense");
-			return EXIT_CODE_FAILED;
-		}
+		memset(box, 0, sizeof(*box));
+		/* A host of another version may know nothing of it. */
+		if (reply.status || reply.length != sizeof(*box))
+			break;
 		memcpy(box, reply.payload, sizeof(*box));
 		box->why[sizeof(box->why) - 1] = '\0';
 		if (box->stage == CTL_BOX_OPENING)

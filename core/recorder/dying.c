@@ -12,6 +12,9 @@
 #include "core/root/takeover.h"
 #include "core/survive/life.h"
 
+/* Who works for the recorder on another hart is done by then, unless it has died in there. */
+#define STEP_MS 20
+
 /* A second hart that dies meanwhile gives the first so long. */
 #define PATIENCE_MS 5000
 
@@ -54,13 +57,24 @@ static bool is_locked(const struct lock *l)
 	return __atomic_load_n(&l->next, __ATOMIC_RELAXED) != __atomic_load_n(&l->serving, __ATOMIC_RELAXED);
 }
 
-static int last_words(struct blackbox_device *d, const char *why)
+/* Keeps the other harts, which may go on, out of the recorder for good. What it was doing when. */
+static u32 close_recorder(void)
+{
+	u32 stage = __atomic_exchange_n(&recorder.stage, RECORDER_OFF, __ATOMIC_SEQ_CST);
+	u64 end = arch_time() + estate.machine.timebase / 1000 * STEP_MS;
+
+	while (is_locked(&recorder.lock) && arch_time() < end)
+		arch_relax();
+	return stage;
+}
+
+static int last_words(struct blackbox_device *d, u32 stage, const char *why)
 {
 	static const struct blackbox_log log = { .head = log_head, .read = log_read };
 	struct blackbox *b = &recorder.box;
 	int error = 0;
 
-	if (recorder.stage == RECORDER_OPENING) {
+	if (stage == RECORDER_OPENING) {
 		error = blackbox_open(b, d, &recorder.layout, recorder.memory);
 		if (!error && blackbox_foreign(b))
 			error = -EINVAL;
@@ -75,9 +89,10 @@ static int last_words(struct blackbox_device *d, const char *why)
 static int write_last(const char *why)
 {
 	static struct blackbox_device device;
+	u32 stage = close_recorder();
 	int error = disk_polled(estate.machine.evidence.blackbox_disk - 1, &device);
 
-	return error ? error : last_words(&device, why);
+	return error ? error : last_words(&device, stage, why);
 }
 
 void recorder_dying(const char *why)

@@ -166,6 +166,7 @@ static void opened(void)
 	struct blackbox *b = &recorder.box;
 	u64 us = (arch_time() - recorder.begun_at) / (estate.machine.timebase / 1000000);
 	char why[BLACKBOX_WHY_SIZE];
+	u32 opening = RECORDER_OPENING;
 
 	if (blackbox_foreign(b)) {
 		format(why, sizeof(why), "a black box of another layout (%u zones): nothing is written to it",
@@ -179,7 +180,10 @@ static void opened(void)
 	}
 	tell_runs_apart(b);
 	blackbox_follow(b, &host_log, recorder.keep->log_written);
-	__atomic_store_n(&recorder.stage, RECORDER_READY, __ATOMIC_RELEASE);
+	/* Unless a hart that dies has closed it meanwhile. */
+	if (!__atomic_compare_exchange_n(&recorder.stage, &opening, RECORDER_READY, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		return;
 	log_line("black box: disk %u, %u records of %u KiB, opened in %lu us",
 		 estate.machine.evidence.blackbox_disk - 1, b->layout.kmsg_count,
 		 b->layout.sizes.kmsg / (u32)KIB(1), (unsigned long)us);
@@ -312,6 +316,7 @@ static void write(void)
 
 /* ---- Work ---- */
 
+/* The stage is looked at again with the lock: a hart that dies takes the recorder away (dying.c). */
 static void step(void)
 {
 	int error;
