@@ -11,7 +11,7 @@ import time
 import zlib
 
 from lib import steps
-from lib.host import BOOT_SECONDS, Host, linux, outlive, scratch
+from lib.host import BOOT_SECONDS, OUTLIVE, Host, environment, linux, outlive, scratch
 from lib.steps import check, note
 
 SYMBOLS = ("_stext", "_etext", "linux_banner", "jiffies_64")
@@ -77,6 +77,19 @@ def kdump_info(path):
     return dict(line.split("=", 1) for line in data[at:at + size].decode("ascii").splitlines())
 
 
+def crash_meanwhile(host, symbols, banner):
+    """The heir knows nothing of a dump: the command begins again."""
+    core = scratch() / "again.core"
+    with subprocess.Popen([OUTLIVE, "dump", "guest", "-o", core, "--json", "--on", host.name], env=environment(),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(1)
+        host.crash("panic")
+        out, err = process.communicate(timeout=120)
+    check(process.returncode == 0 and "beginning again" in err.decode(), f"a dump and a crash: {err.decode()}")
+    check(json.loads(out)["tries"] == 2 and host.life() == 2, f"it has not begun again: {out.decode()}")
+    check_core(core, symbols, banner)
+
+
 def step_dumps():
     with Host({"harts": 2}, [linux("guest", vcpus=2)]) as host:
         console = host.console("guest")
@@ -98,6 +111,8 @@ def step_dumps():
         check(info["OSRELEASE"] in banner, f"VMCOREINFO is of {info['OSRELEASE']}")
         console.ask("echo on-$((40+3))", "^on-43")
         check(host.life() == 1, "the hypervisor has crashed")
+        crash_meanwhile(host, symbols, banner)
+        console.ask("echo on-$((40+4))", "^on-44")
 
 
 if __name__ == "__main__":
