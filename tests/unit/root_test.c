@@ -92,7 +92,7 @@ static void its_ram_has_the_hosts_addresses(void **state)
 	assert_int_equal(guest_write(vm, GPA(base + MEMORY - 8), &word, 8), 0);
 	assert_int_equal(*(u64 *)(uintptr_t)(base + MEMORY - 8), word);
 	assert_int_equal(guest_read(vm, GPA(GUEST_RAM_BASE), &word, 8), -EFAULT);
-	assert_int_equal(guest_dma(vm, GPA(base), MEMORY, &at, &run), 0);
+	assert_int_equal(guest_dma(vm, GPA(base), MEMORY, false, &at, &run), 0);
 	assert_int_equal(at.a, base);
 	/* The blocks' bits begin with the 1 GiB that its RAM is in. */
 	assert_int_equal(vm->s->touched[0], 1ull << base % GIB(1) / BLOCK_SIZE |
