@@ -48,6 +48,16 @@ int box_status(struct client *c, struct ctl_box *box)
 	return EXIT_CODE_NOT_FOUND;
 }
 
+bool box_is_open(struct client *c, struct ctl_box *box)
+{
+	struct client_reply reply;
+
+	if (client_ask(c, CTL_BOX, 0, NULL, 0, &reply) || reply.status || reply.length != sizeof(*box))
+		return false;
+	memcpy(box, reply.payload, sizeof(*box));
+	return box->stage == CTL_BOX_OPEN;
+}
+
 int box_records(struct client *c, struct ctl_box_record **records, size_t *count)
 {
 	u32 next = 0;

@@ -10,6 +10,9 @@
 /* What there is. EXIT_CODE_NOT_FOUND, and says why, if the host has none that can be read. */
 int box_status(struct client *c, struct ctl_box *box);
 
+/* True if the host has one that can be read now; says nothing if not. */
+bool box_is_open(struct client *c, struct ctl_box *box);
+
 /* Its records; free(*records). */
 int box_records(struct client *c, struct ctl_box_record **records, size_t *count);
 

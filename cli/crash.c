@@ -4,6 +4,7 @@
 #include "cli/clock.h"
 #include "cli/commands.h"
 #include "cli/crash_evidence.h"
+#include "cli/crash_past.h"
 #include "cli/crash_show.h"
 #include "cli/exit_code.h"
 #include "cli/json_out.h"
@@ -132,9 +133,12 @@ int crash_list_command(const struct options *o)
 			json_object_set_new(life, "record", json_boolean(evidence[i].has_record));
 			json_array_append_new(list, life);
 		}
-		json_out(json_pack("{s:s,s:o}", "name", c.info.name, "lives", list), false);
+		json_out(json_pack("{s:s,s:o,s:o}", "name", c.info.name, "lives", list, "past",
+				   crash_past(&c)),
+			 false);
 	} else {
 		print_table(lives, evidence, count, host.timebase);
+		crash_past_print(&c);
 	}
 	client_close(&c);
 	return EXIT_CODE_OK;

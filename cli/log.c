@@ -235,17 +235,13 @@ static int print_previous_run(struct log_reader *r, double since)
 /* What VMs have written to the black box, in this run of the machine or the one before. Nothing if there is none. */
 static int print_pmsg(struct log_reader *r, bool previous)
 {
-	struct client_reply reply;
-	struct ctl_box box;
 	struct box_run run;
+	struct ctl_box box;
 	char *text = NULL;
 	size_t bytes = 0;
-	int code = client_ask(r->client, CTL_BOX, 0, NULL, 0, &reply);
+	int code;
 
-	if (code || reply.status || reply.length != sizeof(box))
-		return code;
-	memcpy(&box, reply.payload, sizeof(box));
-	if (box.stage != CTL_BOX_OPEN || !box.pmsg)
+	if (!box_is_open(r->client, &box) || !box.pmsg)
 		return EXIT_CODE_OK;
 	code = box_text(r->client, PSTORE_PMSG, NULL, 0, &text, &bytes);
 	r->not_before = r->before = 0;

@@ -10,7 +10,7 @@ import shutil
 import stat
 
 from lib import steps
-from lib.host import BUILD, CRASHES_AT_WILL, Host, kill, outlive, scratch
+from lib.host import BUILD, CRASHES_AT_WILL, Host, kill, linux, outlive, scratch
 from lib.steps import check, wait_for
 
 
@@ -85,6 +85,9 @@ def step_crash_is_on_disk_and_a_host_that_starts_again_tells_of_it():
         check("a: started" in about and "panic" not in about, f"--vm a says: {about}")
         check(host.run("log", "--previous", "--since", "1ms").stdout.count("\n") == 0, "--since 1ms shows something old")
         host.run("log", "--since", "yesterday", status=2)
+        past = host.json("crash", "list")["past"]
+        check([(p["record"], p["counter"]) for p in past] == [(0, 1), (1, 2)], f"crash list tells of {past}")
+        check("life 2 ended by hang" in host.run("crash", "list").stdout, "crash list does not tell of the past")
         check(text(file, "kmsg-0") == record, "an old record has changed")
         host.crash("trap")
         logged(host, "the end of life 1 is on disk")
@@ -126,6 +129,18 @@ def step_guests_write_each_within_its_share():
           "lines of the guest that does not flood are missing")
     check(all(l.startswith(("flood: ", "steady: ", "---- ")) for l in lines), "a line without its VM's name")
     check(has_lines(text(file, "console"), log), "lines of the log are missing on the disk")
+
+
+def step_linux_writes_to_its_second_console():
+    file = box("linux.box")
+    with Host(machine(file), [linux("lin", pmsg=True)]) as host:
+        console = host.console("lin")
+        console.shell()
+        console.ask("echo before > /dev/hvc0; echo WR''ITTEN", "WRITTEN")
+        wait_for("the line to be on disk", 10, lambda: "lin: before\n" in text(file, "pmsg"))
+        host.crash("panic")
+        console.ask("echo behind > /dev/hvc0; echo AG''AIN", "AGAIN")
+        wait_for("the line of the heir's time", 10, lambda: "lin: behind\n" in text(file, "pmsg"))
 
 
 def step_disk_that_is_no_good():
