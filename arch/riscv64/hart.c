@@ -247,6 +247,31 @@ static u64 sooner(u64 a, u64 b)
 	return a < b ? a : b;
 }
 
+/* Does what the hart was kicked for, until nobody wants anything any more. False: its loop is wanted. */
+static __attribute__((noinline)) bool answer_kicks(struct hart *hart)
+{
+	do {
+		hart->where = HART_IN_HS;
+		if (__atomic_exchange_n(&hart->kicked, 0, __ATOMIC_SEQ_CST) & KICK_LOOP)
+			return false;
+		deliver(hart->current);
+		hart->where = HART_IN_GUEST;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	} while (hart->kicked);
+	return true;
+}
+
+/* Enters the guest. Returns if the hart's loop is wanted first. */
+static void enter_unless_kicked(struct hart *hart)
+{
+	/* Whoever kicks this hart sets kicked before it looks at where: one of the two sees the other. */
+	hart->where = HART_IN_GUEST;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__builtin_expect(hart->kicked != 0, 0) && !answer_kicks(hart))
+		return;
+	guest_enter(hart->current->r);
+}
+
 void hart_loop(void)
 {
 	struct hart *hart = this_hart();
@@ -298,30 +323,13 @@ void hart_loop(void)
 		deliver(v);
 		if (v->expected)
 			life_vcpu_back(v);
-		hart_resume_guest(hart);
+		/* Kicked: another round, on this stack. It has no room for a loop in a loop, of which there may be any number. */
+		enter_unless_kicked(hart);
 	}
-}
-
-/* Does what the hart was kicked for, and enters the guest when nobody wants anything any more. */
-static _Noreturn __attribute__((noinline)) void answer_kicks(struct hart *hart)
-{
-	do {
-		hart->where = HART_IN_HS;
-		if (__atomic_exchange_n(&hart->kicked, 0, __ATOMIC_SEQ_CST) & KICK_LOOP)
-			hart_loop();
-		deliver(hart->current);
-		hart->where = HART_IN_GUEST;
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	} while (hart->kicked);
-	guest_enter(hart->current->r);
 }
 
 void hart_resume_guest(struct hart *hart)
 {
-	/* Whoever kicks this hart sets kicked before it looks at where: one of the two sees the other. */
-	hart->where = HART_IN_GUEST;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__builtin_expect(hart->kicked != 0, 0))
-		answer_kicks(hart);
-	guest_enter(hart->current->r);
+	enter_unless_kicked(hart);
+	hart_loop();
 }
