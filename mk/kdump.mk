@@ -57,3 +57,12 @@ $(BUILD)/kdump.cpio: tools/mkinitrd.sh guests/linux/init $(LINUX_PROGRAMS) $(BUI
 		--add $(CACHE)/linux/Image=kdump/Image $@ $(LINUX_PROGRAMS) $(BUILD)/kdump-load
 
 -include $(SHIM_OBJECTS:.o=.d) $(KDUMP_OBJECTS:.o=.d) $(KDUMP_SAVE:.o=.d)
+
+# Its tests: what kdump-load makes of files, compiled for the host.
+define kdump_flavour
+KDUMP_TESTED_$(1) := $$(patsubst %.c,$$(BUILD)/host/$(1)/%.o,$$(filter-out %/load.c,$$(KDUMP_C)))
+-include $$(KDUMP_TESTED_$(1):.o=.d)
+endef
+$(foreach flavour,asan fuzz,$(eval $(call kdump_flavour,$(flavour))))
+$(BUILD)/tests/unit/kdump_test: $(KDUMP_TESTED_asan)
+$(BUILD)/tests/fuzz/kdump_fuzz: $(KDUMP_TESTED_fuzz)
