@@ -12,13 +12,15 @@
 #include "core/memory/pages.h"
 #include "tests/lib/fixture.h"
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define WRITERS 3
 #define HARTS	(WRITERS + 2)
-#define ROUNDS	40000
+#define ROUNDS	200 /* of the copier; the others go on as long as it does */
 #define BLOCKS	3
 #define USED	5 /* pages of each block that are written */
 #define STEP	100
@@ -93,10 +95,15 @@ static void *writer(void *argument)
 
 	host_be_hart(hart);
 	__atomic_fetch_or(&vm->gstage.harts, 1ull << hart, __ATOMIC_SEQ_CST);
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
 		unsigned n = (unsigned)next_random(&seed, BLOCKS * USED);
 
-		if (next_random(&seed, 8) == 0) {
+		/* The first page of each block is the device's, whose marks would hide that one of ours is missing. */
+		if (n % USED == 0)
+			continue;
+
+		/* Not where something stands already: that fences this hart, and hides that a fence is missing. */
+		if (next_random(&seed, 8) == 0 && !gstage_lookup(&vm->gstage, address_of(n)).rights) {
 			if (guest_ram_fault(vm, address_of(n), false))
 				host_fail("a fault for reading failed");
 		} else if (!store(hart, n) && guest_ram_fault(vm, address_of(n), true)) {
@@ -114,8 +121,8 @@ static void *device(void *argument)
 	u64 seed = 99;
 
 	host_be_hart(hart);
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		unsigned n = (unsigned)next_random(&seed, BLOCKS * USED);
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		unsigned n = (unsigned)next_random(&seed, BLOCKS) * USED;
 
 		__atomic_fetch_add(&written[n], 1, __ATOMIC_RELAXED);
 		guest_dma_written(vm, address_of(n), 8);
@@ -148,14 +155,18 @@ static void *copier(void *argument)
 	u64 seed = 5;
 
 	host_be_hart((unsigned)(uintptr_t)argument);
-	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
-		if (next_random(&seed, 20) == 0) {
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		/* Not towards the end: everything is copied then, and hides what was lost. */
+		if (i < ROUNDS * 9 / 10 && next_random(&seed, 20) == 0) {
 			dirty_stop(&vm->gstage, &vm->dirty);
 			start();
 		}
 		fetch();
 		gstage_quiescent(HARTS - 1);
+		sched_yield();
 	}
+	usleep(20000);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -179,10 +190,8 @@ static void no_write_is_lost(void **state)
 			       : h == WRITERS ? device
 					      : copier,
 			       (void *)(uintptr_t)h);
-	for (unsigned h = 0; h < HARTS - 1; h++)
+	for (unsigned h = 0; h < HARTS; h++)
 		pthread_join(threads[h], NULL);
-	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
-	pthread_join(threads[HARTS - 1], NULL);
 	fetch();
 	for (unsigned n = 0; n < BLOCKS * USED; n++)
 		assert_int_equal(copied[n], written[n]);
