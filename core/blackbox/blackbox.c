@@ -90,15 +90,14 @@ int blackbox_open_more(struct blackbox *b)
 		b->opening += !error;
 	}
 	if (b->opening == BLACKBOX_PMSG) {
-		error = b->has_pmsg ? open_ring(b, &b->pmsg, PSTORE_PMSG, l->sizes.pmsg, 0, p.pmsg,
-						p.pmsg_pending)
-				    : 0;
+		error = p.pmsg ? open_ring(b, &b->pmsg, PSTORE_PMSG, l->sizes.pmsg, 0, p.pmsg, p.pmsg_pending)
+			       : 0;
 		b->opening += !error;
 	}
 	if (b->opening == BLACKBOX_CONSOLE) {
-		error = b->has_console ? open_ring(b, &b->console, PSTORE_CONSOLE, l->sizes.console,
-						   l->console_at, p.console, p.console_pending)
-				       : 0;
+		error = p.console ? open_ring(b, &b->console, PSTORE_CONSOLE, l->sizes.console, l->console_at,
+					      p.console, p.console_pending)
+				  : 0;
 		b->opening += !error;
 	}
 	return error;

@@ -86,17 +86,18 @@ static void begin(void)
 /* NULL if there is no memory. Lock held. */
 static struct share *share_of(const struct vm *vm)
 {
-	struct share **share = &pmsg.share[vm->index];
+	struct share *share = pmsg.share[vm->index];
 	u32 writers = 0;
 
-	if (*share)
-		return *share;
+	if (share)
+		return share;
 	for (unsigned n = 0; n < MAX_VMS; n++)
 		writers += vms[n] && is_writer(vms[n]);
-	*share = object_alloc(sizeof(**share));
-	if (*share)
-		share_open(*share, vm->config.name, RATE, BURST, 1, writers, nanoseconds());
-	return *share;
+	share = object_alloc(sizeof(*share));
+	if (share)
+		share_open(share, vm->config.name, RATE, BURST, 1, writers, nanoseconds());
+	pmsg.share[vm->index] = share;
+	return share;
 }
 
 /* The time for a VM's bucket. Lock held. */
