@@ -109,7 +109,7 @@ static void put_names(void)
 					     "#1 of a test", "riscv64", "example" };
 	u8 *at = ram[PAGE_KERNEL + 2] + 0xf04;
 
-	memset(at, 0, ARRAY_SIZE(names) * 65);
+	memset(at, 0, 390);
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
 		memcpy(at + 65 * i, names[i], strlen(names[i]));
 }
