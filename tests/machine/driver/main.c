@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/pages.h"
+#include "core/root/root.h"
 #include "drivers/drivers.h"
 #include "drivers/io.h"
 #include "drivers/ns16550.h"
@@ -49,6 +50,22 @@ void arch_kick(unsigned hart)
 }
 
 /* Nobody else wants the processor. */
+void arch_beat(void)
+{
+}
+
+/* No root VM. */
+u64 root_sources(void)
+{
+	return 0;
+}
+
+bool root_interrupt(unsigned irq)
+{
+	(void)irq;
+	return false;
+}
+
 void arch_doze(void)
 {
 }
