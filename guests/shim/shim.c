@@ -5,6 +5,7 @@
 #include "guests/shim/shim.h"
 
 #include "abi/guest.h"
+#include "guests/lib/csr.h"
 #include "guests/lib/sbi.h"
 
 #define SBI_ERR_DENIED		  (-4)
@@ -14,7 +15,7 @@
 #define STOP_TICKS 20000000ul
 
 /* In start.S. */
-extern const char _start[], shim_boot_hart[];
+extern const char shim_boot_hart[];
 
 /* Returns on the hart that is to enter the kernel, on the bare machine if that could be had. */
 void shim_take_over(u64 hart, u64 dtb);
@@ -51,26 +52,18 @@ static void say_failure(const char *what, s64 error)
 	say("; the crash kernel starts inside the virtual machine\n");
 }
 
-static u64 now(void)
-{
-	u64 ticks;
-
-	__asm__ volatile("rdtime %0" : "=r"(ticks));
-	return ticks;
-}
-
 /*
  * Lets the boot hart do it in place of this one, which stops. Linux has stopped all other harts before it enters a
  * crash kernel; one that is late gets some time. Returns only with an error.
  */
 static s64 hand_over(u64 boot_hart, u64 dtb)
 {
-	u64 begin = now();
+	u64 begin = time_now();
 	struct sbi_result r;
 
 	do
 		r = sbi(SBI_HSM, SBI_HSM_START, boot_hart, (u64)shim_boot_hart, dtb, 0, 0);
-	while (r.error == SBI_ERR_ALREADY_AVAILABLE && now() - begin < STOP_TICKS);
+	while (r.error == SBI_ERR_ALREADY_AVAILABLE && time_now() - begin < STOP_TICKS);
 	if (r.error)
 		return r.error;
 
