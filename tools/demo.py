@@ -162,6 +162,24 @@ def ask(*arguments, **more):
     return json.loads(outlive(*arguments, "--json", "--host", HOST, **more))
 
 
+def has_dump(life):
+    dumps = json.loads(outlive("dump", "--host", "--list", "--json", "--on", HOST))["dumps"]
+    return any(dump["life"] == life and dump["state"] == "complete" for dump in dumps)
+
+
+class Waiting:
+    """A condition that is looked at twice a second only."""
+
+    def __init__(self, condition):
+        self.condition, self.next = condition, 0.0
+
+    def __call__(self):
+        if time.monotonic() < self.next:
+            return False
+        self.next = time.monotonic() + 0.5
+        return self.condition()
+
+
 class Guest:
     def __init__(self, name):
         self.name = name
@@ -282,6 +300,9 @@ class Demo:
         file = PLACE / HOST_FILE.name
         # The same file, wherever the build directory is.
         file.write_text(text.replace("../build/", f"{BUILD}/"), encoding="utf-8")
+        # Evidence of this run only: lives are counted anew.
+        for old in ("blackbox", "dumps"):
+            (PLACE / old).unlink(missing_ok=True)
         self.picture.say("Outlive starts in QEMU: 4 harts, 2 GiB, two Debian guests.", "bold")
         self.is_up = True  # or will be, should this be interrupted
         try:
@@ -349,6 +370,7 @@ class Demo:
         self.show_timeline(dead, self.asked_at())
         self.watch(GOING_ON_SECONDS, lambda: all(g.moved_on(b) for g, b in zip(self.guests, bases)),
                    f"after the {kind}, not everything in the guests went on")
+        self.watch(GOING_ON_SECONDS, Waiting(lambda: has_dump(before)), f"life {before} was not dumped")
         after = time.monotonic()
         # A report that covers the crash may be a second late.
         self.watch(CALM_SECONDS, lambda: time.monotonic() >= after + CALM_SECONDS, None)
