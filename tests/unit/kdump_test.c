@@ -78,9 +78,11 @@ static void test_iomem(void **state)
 /* The header of an Image that needs `memory` bytes. */
 static void make_image(u8 header[64], u64 memory)
 {
+	static const u8 magic[] = { 'R', 'S', 'C', 5 };
+
 	memset(header, 0, 64);
 	memcpy(header + 16, &memory, sizeof(memory));
-	memcpy(header + 56, "RSC\x05", 4);
+	memcpy(header + 56, magic, sizeof(magic));
 }
 
 static void test_images(void **state)
