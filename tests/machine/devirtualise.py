@@ -52,24 +52,24 @@ def check_machine_is_ours(host, serial):
     wait_for("the machine to go off", 30, lambda: not host.pids()["qemu"])
 
 
-def value(path, slot, expression):
-    """What gdb finds for an expression, with the symbols of the hypervisor in a slot."""
-    said = gdb(path, f"add-symbol-file {BUILD / 'outlive.elf'} -o {slot:#x}", f'printf "value %#lx\\n", (long){expression}')
-    found = re.search(r"^value (\w+)$", said, re.M)
-    check(found, f"gdb finds no {expression} in slot {slot:#x}: {said[-300:]}")
-    return int(found.group(1), 0)
+def values(slot, *expressions):
+    """What gdb finds for expressions, with the symbols of the hypervisor in a slot."""
+    said = gdb(disk_path(), f"add-symbol-file {BUILD / 'outlive.elf'} -o {slot:#x}",
+               *(f'printf "value %#lx\\n", (long){expression}' for expression in expressions))
+    found = re.findall(r"^value (\w+)$", said, re.M)
+    check(len(found) == len(expressions), f"gdb does not find all of {expressions} in slot {slot:#x}: {said[-300:]}")
+    return [int(number, 0) for number in found]
 
 
 def check_dump(lives):
     """The dump has the root's Linux, each of so many lives of the hypervisor in its slot, and the other guest's memory."""
-    path = disk_path()
-    core = kdump.check_linux(path, HARTS, MEMORY)
-    for slot in SLOTS[:lives]:
+    core = kdump.check_linux(disk_path(), HARTS, MEMORY)
+    for number, slot in enumerate(SLOTS[:lives], 1):
+        life, base, said, harts = values(slot, "'core/survive/life.c'::mine->number", "estate.base", "estate.header.base",
+                                         "estate.machine.hart_count")
+        check(life == number and harts == HARTS, f"slot {slot:#x} has life {life} on a machine with {harts} harts")
         # The estate has the same address in all lives, and its header says that as well.
-        base = value(path, slot, "estate.base")
-        check(base == value(path, slot, "estate.header.base") and b"OLSETAT1" in core.read(base, 64, "paddr"),
-              f"the hypervisor in slot {slot:#x} has its estate at {base:#x}")
-        check(value(path, slot, "estate.machine.hart_count") == HARTS, "the hypervisor's record of the machine")
+        check(base == said and b"OLSETAT1" in core.read(base, 64, "paddr"), f"life {life} has its estate at {base:#x}")
     image = (BUILD / "guests/hostile.bin").read_bytes()[:4096]
     check(any(core.read(at, len(image)) == image for load in core.loads() if load["vaddr"] < 1 << 40
               for at in range(load["vaddr"], load["vaddr"] + load["memsz"] - len(image), 2 << 20)),
@@ -95,9 +95,7 @@ def step_hypervisor_crashes_and_the_root_dumps_it():
         serial.wait("its kernel is made to panic", 30)
         check_machine_is_ours(host, serial)
     check_dump(lives=2)
-    numbers = [value(disk_path(), slot, "'core/survive/life.c'::mine->number") for slot in SLOTS]
-    check(numbers == [1, 2], f"the dump has lives {numbers} in the two slots")
-    cause = value(disk_path(), SLOTS[1], "estate.lives[1].cause")
+    cause, = values(SLOTS[1], "estate.lives[1].cause")
     check(cause == PANIC, f"the dump says that life 1 died of {cause}")
 
 
