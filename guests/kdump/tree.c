@@ -9,9 +9,11 @@
 /* For the properties of /chosen, beside the command line. */
 #define ROOM KIB(1)
 
+/* libfdt checks everything but that its blocks are aligned. */
 static bool is_tree(const struct blob *dtb)
 {
 	return dtb->size >= sizeof(struct fdt_header) && dtb->size < INT_MAX / 2 &&
+	       !(fdt_off_dt_struct(dtb->data) % 4) && !(fdt_off_mem_rsvmap(dtb->data) % 8) &&
 	       !fdt_check_full(dtb->data, (size_t)dtb->size);
 }
 
