@@ -16,7 +16,7 @@ format-check:
 
 lint-scripts:
 	$(call say,LINT,scripts and manual pages)
-	$(Q)$(if $(LINT_SCRIPTS),shellcheck $(LINT_SCRIPTS))
+	$(Q)$(if $(LINT_SCRIPTS),shellcheck -x $(LINT_SCRIPTS))
 	$(Q)$(if $(LINT_MAN),mandoc -T lint -W warning $(LINT_MAN))
 
 # Sources that run on the target are checked as clang sees them for it. warden/ is compiled in OpenSBI's

@@ -23,9 +23,10 @@
 # all. Two runs at once wait for each other. An item is fetched again when its recipe number below grows.
 set -euo pipefail
 
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=tools/apt.sh
+. "$here/apt.sh"
 cache=${OUTLIVE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/outlive}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-suite=trixie
 
 # directory in the cache, recipe number, how to make it, its arguments
 items=(
@@ -72,64 +73,10 @@ retry() { # runs a command up to five times, waiting longer each time
 	return 1
 }
 
-# The first URI of the machine's apt configuration, in either of its formats.
-mirror_uri() {
-	local file uri
-	if [[ -n ${OUTLIVE_MIRROR:-} ]]; then
-		echo "$OUTLIVE_MIRROR"
-		return
-	fi
-	for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.sources; do
-		[[ -r $file ]] || continue
-		case $file in
-		*.sources) uri=$(sed -n 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' "$file" | head -n 1) ;;
-		*) uri=$(sed -n 's/^deb[[:space:]]\+\(\[[^]]*\][[:space:]]*\)\?\([^[:space:]]*\).*/\2/p' "$file" | head -n 1) ;;
-		esac
-		if [[ -n $uri ]]; then
-			echo "$uri"
-			return
-		fi
-	done
-	return 1
-}
-
-# An apt of our own: of the machine's configuration only how to reach the network is kept, so that no
-# hook of the machine's runs.
-prepare_apt() {
-	local uri
-	[[ -r $keyring ]] || die "$keyring is missing (package debian-archive-keyring)"
-	uri=$(mirror_uri) || die "no mirror in /etc/apt; set OUTLIVE_MIRROR to a Debian mirror's URI"
-
-	mkdir -p "$work"/apt/{binary,source}/{lists,cache/archives}/partial
-	: >"$work/apt/status"
-	echo "deb [arch=riscv64 signed-by=$keyring] $uri $suite main" >"$work/apt/binary/sources.list"
-	echo "deb-src [signed-by=$keyring] $uri $suite main" >"$work/apt/source/sources.list"
-	local kind
-	for kind in binary source; do
-		{
-			apt-config dump | grep '^Acquire::' || true
-			echo "Acquire::Retries \"3\";"
-			echo "Acquire::Languages \"none\";"
-			echo "APT::Sandbox::User \"$(id -un)\";"
-			echo "Dir::Etc::Main \"/dev/null\";"
-			echo "Dir::Etc::Parts \"/dev/null\";"
-			echo "Dir::Etc::SourceList \"$work/apt/$kind/sources.list\";"
-			echo "Dir::Etc::SourceParts \"/dev/null\";"
-			echo "Dir::State::Lists \"$work/apt/$kind/lists\";"
-			echo "Dir::State::status \"$work/apt/status\";"
-			echo "Dir::Cache \"$work/apt/$kind/cache\";"
-			if [[ $kind == binary ]]; then
-				echo "APT::Architecture \"riscv64\";"
-				echo "APT::Architectures \"riscv64\";"
-			fi
-		} >"$work/apt/$kind/apt.conf"
-	done
-}
-
 # An index is fetched the first time that something needs it.
 apt_update() { # binary or source
 	[[ -e $work/apt/$1/updated ]] && return
-	say "reading the package index of $suite ($1)"
+	say "reading the package index of $apt_suite ($1)"
 	# update succeeds when it kept an old index after an error: here there is none, so look for one.
 	retry update_once "$1" || die "cannot read the package index; is the network up?"
 	touch "$work/apt/$1/updated"
@@ -241,7 +188,7 @@ make_source() { # result, source package, wanted version or nothing: its origina
 	mkdir -p "$tars"
 	here=$(APT_CONFIG=$work/apt/source/apt.conf apt-cache showsrc --only-source "$2" |
 		sed -n 's/^Version: //p' | sort -uV)
-	[[ -n $here ]] || die "$suite has no source package $2"
+	[[ -n $here ]] || die "$apt_suite has no source package $2"
 	if [[ -z $version ]] || ! grep -qxF "$version" <<<"$here"; then
 		[[ -z $version ]] || say "$2 $version is gone from the archive"
 		version=$(tail -n 1 <<<"$here")
@@ -276,7 +223,8 @@ main() {
 		read -r dir recipe maker argument1 argument2 <<<"$item"
 		is_complete "$dir" "$recipe" && continue
 		if [[ -z $prepared ]]; then
-			prepare_apt
+			apt_prepare "$work/apt/binary" binary
+			apt_prepare "$work/apt/source" source
 			prepared=yes
 		fi
 		rm -rf "$work"/{new,tree,tars}

@@ -9,11 +9,12 @@
 set -euo pipefail
 
 here=$(dirname "$0")
+# shellcheck source=tools/apt.sh
+. "$here/apt.sh"
 cache=$("$here/fetch.sh" --cache)
 release=$(<"$cache/linux/version")
 root=$cache/interop-dump
 recipe="2 $release"
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 packages=(crash makedumpfile libc6 libgcc-s1 liblzo2-2 libncursesw6 libsnappy1v5 libstdc++6 libtinfo6 libzstd1
 	libdw1t64 libelf1t64 zlib1g libbz2-1.0 liblzma5
 	python3-drgn python3.13-minimal libpython3.13-minimal libpython3.13-stdlib libgomp1 libkdumpfile10 libexpat1
@@ -22,36 +23,9 @@ packages=(crash makedumpfile libc6 libgcc-s1 liblzo2-2 libncursesw6 libsnappy1v5
 say() { echo "interop: $*"; }
 die() { echo "interop: $*" >&2; exit 1; }
 
-# As in fetch.sh: the mirror that this machine's apt uses, and an apt state of our own.
-mirror_uri() {
-	local file
-	if [[ -n ${OUTLIVE_MIRROR:-} ]]; then
-		echo "$OUTLIVE_MIRROR"
-		return
-	fi
-	for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
-		[[ -r $file ]] || continue
-		sed -n -e 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' \
-			-e 's/^deb[[:space:]]\+\(\[[^]]*\][[:space:]]*\)\?\([^[:space:]]*\).*/\2/p' "$file" | head -n 1
-		return
-	done
-	return 1
-}
-
 fetch_packages() { # directory: packages get there
-	local apt=$1/apt uri
-	uri=$(mirror_uri) || die "no mirror in /etc/apt; set OUTLIVE_MIRROR to a Debian mirror's URI"
-	mkdir -p "$apt"/{lists,cache/archives}/partial
-	: >"$apt/status"
-	echo "deb [arch=riscv64 signed-by=$keyring] $uri trixie main" >"$apt/sources.list"
-	{
-		apt-config dump | grep '^Acquire::' || true
-		echo "Acquire::Retries \"3\"; Acquire::Languages \"none\"; APT::Sandbox::User \"$(id -un)\";"
-		echo "APT::Architecture \"riscv64\"; APT::Architectures \"riscv64\";"
-		echo "Dir::Etc::Main \"/dev/null\"; Dir::Etc::Parts \"/dev/null\"; Dir::Etc::SourceParts \"/dev/null\";"
-		echo "Dir::Etc::SourceList \"$apt/sources.list\"; Dir::State::Lists \"$apt/lists\";"
-		echo "Dir::State::status \"$apt/status\"; Dir::Cache \"$apt/cache\";"
-	} >"$apt/apt.conf"
+	local apt=$1/apt
+	apt_prepare "$apt" binary
 	APT_CONFIG=$apt/apt.conf apt-get -qq update
 	(cd "$1" && APT_CONFIG=$apt/apt.conf apt-get -qq download "${packages[@]}" "linux-image-$release-dbg")
 }
