@@ -4,7 +4,8 @@
  * The host's end is a virtio-console of the machine. The stream has no connection of its own and a life may end in
  * the middle of a frame, so each frame carries a magic and a CRC; a receiver that loses step looks for the next magic
  * whose frame checks (core/control/frame.h, for both ends). All numbers are little endian. A payload of bytes that a
- * guest chose (CTL_EVENT_CONSOLE) never contains the magic: its sender cuts there, so that no guest can print a frame.
+ * guest chose never contains the magic: its sender cuts it there (consoles, log, crash records, black box) or masks it
+ * (dumps), so that no guest can print a frame.
  *
  * A request has a type below CTL_REPLY and a tag chosen by the sender; its reply has type | CTL_REPLY and the same tag.
  * A reply that does not come within a second (the life ended) is asked for again: every request is idempotent or
@@ -57,7 +58,7 @@ enum ctl_type {
 	CTL_DUMP_BEGIN =
 		15, /* vm, payload struct ctl_dump_begin -> struct ctl_dump; again with the same id: the same */
 	CTL_DUMP_VCPU =
-		16, /* vm, payload struct ctl_dump_at (vCPUs from `at` on) -> struct ctl_dump_vcpu[] that fit */
+		16, /* vm, payload struct ctl_dump_at (vCPUs from `at` on) -> struct ctl_dump_data, ctl_dump_vcpu[] */
 	CTL_DUMP_READ =
 		17, /* vm, payload struct ctl_dump_at (guest physical, 4 KiB-aligned) -> struct ctl_dump_data */
 	CTL_DUMP_END = 18, /* vm, payload struct ctl_dump_at (0): done with it, or to be forgotten */
@@ -207,7 +208,20 @@ struct ctl_dump {
 	} range[VM_MAX_EXTENTS];
 };
 
-/* Supervisor's view, as of the instant: what the registers are called in the guest. */
+/*
+ * Head of the answers to CTL_DUMP_VCPU and CTL_DUMP_READ, with what fits behind it. `next` is where to go on.
+ *
+ * What follows is the guest's choice and cannot be cut where it contains the magic, so it is masked: byte n behind the head
+ * is XORed with byte n % 4 of `mask` (little endian), which is such that the magic does not occur.
+ */
+struct ctl_dump_data {
+	u64 at; /* as asked for */
+	u64 next;
+	u32 mask; /* 0 nearly always */
+	u32 reserved;
+};
+
+/* CTL_DUMP_VCPU. Supervisor's view, as of the instant: what the registers are called in the guest. */
 struct ctl_dump_vcpu {
 	u64 id;
 	u64 state; /* enum vcpu_state */
@@ -220,19 +234,9 @@ struct ctl_dump_vcpu {
 };
 
 /*
- * Pages from the one asked for on, as many as fit: a struct ctl_dump_run and its bytes, one behind the other without
- * padding. `next` is where to go on; the end of the range that the page lies in, at the latest.
- *
- * What follows this head is the guest's choice and cannot be cut where it contains the magic, so it is masked: byte n
- * behind the head is XORed with byte n % 4 of `mask` (little endian), which is such that the magic does not occur.
+ * CTL_DUMP_READ: pages from the one asked for on, a struct ctl_dump_run and its bytes, one behind the other without padding;
+ * up to the end of the range that the page lies in, at the latest.
  */
-struct ctl_dump_data {
-	u64 at;
-	u64 next;
-	u32 mask; /* 0 nearly always */
-	u32 reserved;
-};
-
 enum ctl_dump_kind {
 	CTL_DUMP_ZERO = 0,	/* no bytes; all zero */
 	CTL_DUMP_UNTOUCHED = 1, /* no bytes; the guest has never used it */

@@ -18,6 +18,8 @@
 #define TICK_MS	  100
 #define VCPUS_MAX 4096u
 
+_Static_assert(PIECES *PIECE_SIZE <= CTL_DUMP_WINDOW, "what is under way has not been forgotten");
+
 static int nonsense(const struct dump_fetch *f)
 {
 	message_error("%s: an answer of the host's that makes no sense", f->name);
@@ -104,16 +106,17 @@ int dump_fetch_vcpus(struct dump_fetch *f, struct ctl_dump_vcpu **vcpus, size_t 
 	while (*count < f->info.vcpus) {
 		struct ctl_dump_at at = { .id = f->info.id, .at = *count };
 		int code = client_ask(f->client, CTL_DUMP_VCPU, f->vm, &at, sizeof(at), &reply);
+		size_t taken;
 
 		if (code)
 			return code;
 		if (reply.status)
 			return DUMP_FETCH_LOST;
-		if (reply.length < sizeof(**vcpus))
+		taken = dump_vcpus_take(*vcpus + *count, *count, f->info.vcpus - *count, reply.payload,
+					reply.length);
+		if (!taken)
 			return nonsense(f);
-		for (size_t from = 0; from + sizeof(**vcpus) <= reply.length && *count < f->info.vcpus;
-		     from += sizeof(**vcpus))
-			memcpy(&(*vcpus)[(*count)++], reply.payload + from, sizeof(**vcpus));
+		*count += taken;
 	}
 	return EXIT_CODE_OK;
 }

@@ -1,5 +1,6 @@
-/* Takes answers to CTL_DUMP_READ apart: see dump_piece.h. */
+/* Takes answers to CTL_DUMP_READ and CTL_DUMP_VCPU apart: see dump_piece.h. */
 #include "cli/dump_piece.h"
+#include "core/control/frame.h"
 #include <lz4.h>
 #include <string.h>
 
@@ -65,10 +66,31 @@ static bool take_run(struct dump_piece *p, u64 at, struct ctl_dump_run run, cons
 	}
 }
 
-static void unmask(u8 *bytes, size_t count, u32 mask)
+/* Takes the head off and the mask away: what follows gets into `bytes` (CTL_PAYLOAD_MAX). False: not even a head, or of `at`. */
+static bool take_head(const u8 *answer, size_t *length, u64 at, struct ctl_dump_data *head, u8 *bytes)
 {
-	for (size_t i = 0; mask && i < count; i++)
-		bytes[i] ^= (u8)(mask >> 8 * (i % 4));
+	if (*length < sizeof(*head) || *length > CTL_PAYLOAD_MAX)
+		return false;
+	memcpy(head, answer, sizeof(*head));
+	*length -= sizeof(*head);
+	memcpy(bytes, answer + sizeof(*head), *length);
+	frame_unmask(bytes, *length, head->mask);
+	return head->at == at;
+}
+
+size_t dump_vcpus_take(struct ctl_dump_vcpu *to, u64 at, u64 most, const u8 *answer, size_t length)
+{
+	u8 bytes[CTL_PAYLOAD_MAX];
+	struct ctl_dump_data head;
+	u64 count;
+
+	if (!take_head(answer, &length, at, &head, bytes))
+		return 0;
+	count = length / sizeof(*to);
+	if (length % sizeof(*to) || count > most || head.next != at + count)
+		return 0;
+	memcpy(to, bytes, length);
+	return count;
 }
 
 bool dump_piece_take(struct dump_piece *p, const u8 *answer, size_t length, u64 range_end,
@@ -80,13 +102,8 @@ bool dump_piece_take(struct dump_piece *p, const u8 *answer, size_t length, u64 
 	size_t done = 0;
 	u64 at = p->next;
 
-	if (length < sizeof(head) || length - sizeof(head) > sizeof(bytes))
-		return false;
-	memcpy(&head, answer, sizeof(head));
-	length -= sizeof(head);
-	memcpy(bytes, answer + sizeof(head), length);
-	unmask(bytes, length, head.mask);
-	if (head.at != at || head.next <= at || head.next > range_end || head.next % PAGE_SIZE)
+	if (!take_head(answer, &length, at, &head, bytes) || head.next <= at || head.next > range_end ||
+	    head.next % PAGE_SIZE)
 		return false;
 	while (done < length) {
 		struct ctl_dump_run run;

@@ -1,6 +1,6 @@
 /*
- * A piece of a VM's memory, as answers to CTL_DUMP_READ bring it (abi/control.h). Nothing in an answer is believed: the stream may
- * be damaged, and the host of another make.
+ * A piece of a VM's memory, as answers to CTL_DUMP_READ bring it (abi/control.h), and its vCPUs, by CTL_DUMP_VCPU. Nothing in an
+ * answer is believed: the stream may be damaged, and the host of another make.
  */
 #ifndef CLI_DUMP_PIECE_H
 #define CLI_DUMP_PIECE_H
@@ -36,5 +36,8 @@ void dump_piece_fill(struct dump_piece *p, const struct dump_known *known);
  */
 bool dump_piece_take(struct dump_piece *p, const u8 *answer, size_t length, u64 range_end,
 		     struct dump_known *known);
+
+/* Takes the answer to a request for the vCPUs from the at-th on, at most `most`. Their number; 0 if it makes no sense. */
+size_t dump_vcpus_take(struct ctl_dump_vcpu *to, u64 at, u64 most, const u8 *answer, size_t length);
 
 #endif

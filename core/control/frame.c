@@ -49,6 +49,34 @@ size_t frame_split(const void *bytes, size_t count)
 	return count;
 }
 
+void frame_unmask(void *bytes, size_t count, u32 mask)
+{
+	u8 *at = bytes;
+
+	for (size_t i = 0; mask && i < count; i++)
+		at[i] ^= (u8)(mask >> 8 * (i % 4));
+}
+
+static bool has_magic(const u8 *bytes, size_t count)
+{
+	for (size_t i = 0; i + sizeof(u32) <= count; i++)
+		if (bytes[i] == (u8)CTL_MAGIC && is_magic(bytes + i))
+			return true;
+	return false;
+}
+
+/* The bytes have fewer groups of four than there are masks, and each group is the magic under one mask only. */
+u32 frame_mask(void *bytes, size_t count, u64 seed)
+{
+	u32 mask = 0, step = (u32)(seed * 0x9e3779b1u) | 1u;
+
+	while (has_magic(bytes, count)) {
+		frame_unmask(bytes, count, mask ^ (mask + step));
+		mask += step;
+	}
+	return mask;
+}
+
 size_t frame_put(struct frame_decoder *d, const void *bytes, size_t count)
 {
 	size_t room;

@@ -6,7 +6,7 @@
  * what the head of a broken frame claims to be its payload.
  *
  * That search must not find a frame that a guest has printed. Whoever sends bytes that a guest chose cuts them with
- * frame_split, so that no payload of such bytes contains the magic.
+ * frame_split, or masks them with frame_mask, so that no payload of such bytes contains the magic.
  */
 #ifndef CORE_CONTROL_FRAME_H
 #define CORE_CONTROL_FRAME_H
@@ -28,6 +28,15 @@ size_t frame_encode(void *to, size_t room, struct ctl_header *header, const void
  * frame, the rest in the next. At least 1 if count is.
  */
 size_t frame_split(const void *bytes, size_t count);
+
+/*
+ * For bytes that cannot be cut: XORs byte n of them with byte n % 4 (little endian) of a mask such that the magic does not
+ * occur, and returns the mask, 0 nearly always. `count` is at most CTL_PAYLOAD_MAX; `seed` is what no guest can tell before.
+ */
+u32 frame_mask(void *bytes, size_t count, u64 seed);
+
+/* Undoes frame_mask. */
+void frame_unmask(void *bytes, size_t count, u32 mask);
 
 /* Incremental decoder. All-zero is a valid start. */
 struct frame_decoder {

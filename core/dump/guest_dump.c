@@ -1,6 +1,7 @@
 /* See guest_dump.h. */
 #include "core/dump/guest_dump.h"
 #include "core/arch.h"
+#include "core/control/frame.h"
 #include "core/dump/guest_pages.h"
 #include "core/dump/guest_registers.h"
 #include "core/dump/snapshot.h"
@@ -222,14 +223,21 @@ u64 guest_dump_next(void)
 
 int guest_dump_vcpus(struct vm *vm, const struct ctl_dump_at *at, void *to, size_t room, size_t *used)
 {
+	struct ctl_dump_data head = { .at = at->at, .next = at->at };
+	u8 *vcpus = (u8 *)to + sizeof(head);
+	size_t bytes = 0;
+
 	*used = 0;
 	if (!enter(vm, at))
 		return -ENOENT;
-	for (u64 n = at->at; n < dump.info.vcpus && room - *used >= sizeof(*vcpu(n)); n++) {
-		memcpy((u8 *)to + *used, vcpu(n), sizeof(*vcpu(n)));
-		*used += sizeof(*vcpu(n));
+	for (; head.next < dump.info.vcpus && room - sizeof(head) - bytes >= sizeof(*vcpu(0)); head.next++) {
+		memcpy(vcpus + bytes, vcpu(head.next), sizeof(*vcpu(0)));
+		bytes += sizeof(*vcpu(0));
 	}
 	lock_release(&dump.lock);
+	head.mask = frame_mask(vcpus, bytes, arch_time());
+	memcpy(to, &head, sizeof(head));
+	*used = sizeof(head) + bytes;
 	return 0;
 }
 

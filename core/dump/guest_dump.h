@@ -26,7 +26,7 @@ int guest_dump_begin(struct vm *vm, const struct ctl_dump_begin *begin, struct c
 
 /* The rest: -ENOENT for an id that is not that of the VM's dump. */
 
-/* vCPUs from the at->at-th on, as many as fit into `room` bytes. *used: bytes written. */
+/* vCPUs from the at->at-th on (struct ctl_dump_data), as many as fit into `room` bytes, at least a head. *used: bytes written. */
 int guest_dump_vcpus(struct vm *vm, const struct ctl_dump_at *at, void *to, size_t room, size_t *used);
 
 /*

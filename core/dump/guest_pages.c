@@ -1,7 +1,7 @@
 /* See guest_pages.h. */
 #include "core/dump/guest_pages.h"
-#include "abi/control.h"
 #include "core/arch.h"
+#include "core/control/frame.h"
 #include "core/dump/snapshot.h"
 #include "core/lib/check.h"
 #include "core/lib/compress.h"
@@ -132,37 +132,6 @@ static int add_next(struct answer *a, u64 piece_end, u64 end)
 	return add_data(a, gather(a, piece_end < end ? piece_end : end));
 }
 
-static bool has_magic(const u8 *bytes, size_t count)
-{
-	const u32 magic = CTL_MAGIC;
-
-	for (size_t i = 0; i + sizeof(magic) <= count; i++)
-		if (bytes[i] == (u8)CTL_MAGIC && memcmp(bytes + i, &magic, sizeof(magic)) == 0)
-			return true;
-	return false;
-}
-
-static void mask_with(u8 *bytes, size_t count, u32 mask)
-{
-	for (size_t i = 0; i < count; i++)
-		bytes[i] ^= (u8)(mask >> 8 * (i % 4));
-}
-
-/*
- * Masks the bytes so that the magic does not occur: they have fewer groups of four bytes than there are masks, and each
- * group is the magic under one mask only. Which are tried no guest can tell before.
- */
-static u32 mask(u8 *bytes, size_t count)
-{
-	u32 with = 0, step = (u32)(arch_time() * 0x9e3779b1u) | 1u;
-
-	while (has_magic(bytes, count)) {
-		mask_with(bytes, count, with ^ (with + step));
-		with += step;
-	}
-	return with;
-}
-
 int guest_pages_read(u64 at, u64 end, u8 *to, size_t room, size_t *used)
 {
 	struct answer a = { .to = to, .room = room, .used = sizeof(struct ctl_dump_data), .at = at };
@@ -178,7 +147,7 @@ int guest_pages_read(u64 at, u64 end, u8 *to, size_t room, size_t *used)
 		return result;
 	finish_run(&a);
 	head.next = a.at;
-	head.mask = mask(to + sizeof(head), a.used - sizeof(head));
+	head.mask = frame_mask(to + sizeof(head), a.used - sizeof(head), arch_time());
 	memcpy(to, &head, sizeof(head));
 	*used = a.used;
 	return 0;

@@ -50,6 +50,7 @@ static void ask(const struct step *s)
 		break;
 	case 1:
 		error = guest_dump_vcpus(vm, &at, answer, sizeof(answer), &used);
+		MUST(error || used >= sizeof(struct ctl_dump_data));
 		break;
 	case 2:
 		error = guest_dump_read(vm, &at, answer, sizeof(answer), &used);

@@ -1,7 +1,8 @@
 /*
  * Dumps of VMs in the command. The input's first byte says what the rest is:
  *
- *   0    answers of a host to CTL_DUMP_READ, each a length (two bytes) and its bytes: damaged or of another make
+ *   0    answers of a host to CTL_DUMP_READ, each a length (two bytes) and its bytes: damaged or of another make; and to
+ *        CTL_DUMP_VCPU
  *   1    the memory of a hostile guest: page tables, VMCOREINFO. Whatever it says, the file must have its memory, all of
  *        it and unchanged, and segments that lie in the file and in its RAM.
  *   2    the same, by satp of a vCPU instead of VMCOREINFO
@@ -30,6 +31,7 @@ static void check(bool holds)
 static void take_answers(const u8 *data, size_t size)
 {
 	static struct dump_piece piece;
+	static struct ctl_dump_vcpu vcpus[3];
 	struct dump_known known = { 0 };
 
 	dump_piece_begin(&piece, RAM, RAM + PIECE_SIZE);
@@ -42,6 +44,8 @@ static void take_answers(const u8 *data, size_t size)
 		length = length < size - 2 ? length : size - 2;
 		length = length < sizeof(answer) ? length : sizeof(answer);
 		memcpy(answer, data + 2, length);
+		check(dump_vcpus_take(vcpus, answer[0], ARRAY_SIZE(vcpus), answer, length) <=
+		      ARRAY_SIZE(vcpus));
 		/* The address alone costs the fuzzer too much. */
 		if (length > 8)
 			memcpy(answer, &piece.next, sizeof(piece.next));

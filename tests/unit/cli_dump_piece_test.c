@@ -1,5 +1,6 @@
-/* Answers to CTL_DUMP_READ, taken apart: what is right arrives, what is not is refused. */
+/* Answers to CTL_DUMP_READ and CTL_DUMP_VCPU, taken apart: what is right arrives, what is not is refused. */
 #include "cli/dump_piece.h"
+#include "core/control/frame.h"
 #include <lz4.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,8 +52,7 @@ static bool take(u64 next, u32 mask)
 	struct ctl_dump_data head = { .at = RAM, .next = next, .mask = mask };
 
 	memcpy(answer, &head, sizeof(head));
-	for (size_t i = sizeof(head); i < length; i++)
-		answer[i] ^= (u8)(mask >> 8 * ((i - sizeof(head)) % 4));
+	frame_unmask(answer + sizeof(head), length - sizeof(head), mask);
 	return dump_piece_take(&piece, answer, length, END, &known);
 }
 
@@ -148,6 +148,35 @@ static void test_nonsense(void **state)
 	assert_false(dump_piece_take(&piece, answer, length, END, &known));
 }
 
+/* An answer of `count` vCPUs from the at-th on that says it goes on at `next`. */
+static size_t take_vcpus(struct ctl_dump_vcpu *to, u64 at, u64 next, size_t bytes, u64 most)
+{
+	struct ctl_dump_data head = { .at = 5, .next = next, .mask = 0x12345678 };
+
+	memset(answer, 0x77, sizeof(answer));
+	memcpy(answer, &head, sizeof(head));
+	frame_unmask(answer + sizeof(head), sizeof(answer) - sizeof(head), head.mask);
+	return dump_vcpus_take(to, at, most, answer, sizeof(head) + bytes);
+}
+
+static void test_vcpus(void **state)
+{
+	const size_t size = sizeof(struct ctl_dump_vcpu);
+	struct ctl_dump_vcpu vcpus[4] = { 0 };
+
+	(void)state;
+	assert_int_equal(take_vcpus(vcpus, 5, 8, 3 * size, 3), 3);
+	assert_int_equal(vcpus[2].pc, 0x7777777777777777);
+	assert_int_equal(vcpus[3].pc, 0);
+	assert_int_equal(take_vcpus(vcpus, 5, 8, 3 * size, 2), 0);
+	assert_int_equal(take_vcpus(vcpus, 5, 8, 3 * size - 1, 3), 0);
+	assert_int_equal(take_vcpus(vcpus, 5, 8, 3 * size + 1, 4), 0);
+	assert_int_equal(take_vcpus(vcpus, 5, 9, 3 * size, 4), 0);
+	assert_int_equal(take_vcpus(vcpus, 4, 8, 3 * size, 4), 0);
+	assert_int_equal(take_vcpus(vcpus, 5, 5, 0, 4), 0);
+	assert_int_equal(dump_vcpus_take(vcpus, 5, 4, answer, 3), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +184,7 @@ int main(void)
 		cmocka_unit_test_setup(test_beyond, set_up),
 		cmocka_unit_test_setup(test_last_pages, set_up),
 		cmocka_unit_test_setup(test_nonsense, set_up),
+		cmocka_unit_test_setup(test_vcpus, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,20 +422,22 @@ static size_t reply_read(const struct fake_vm *vm, u64 at, u8 *reply)
 	if (fault("babbling"))
 		head.next += 1;
 	head.mask = 0x5a5a5a5a;
-	for (size_t i = sizeof(head); i < length; i++)
-		reply[i] ^= 0x5a;
+	frame_unmask(reply + sizeof(head), length - sizeof(head), head.mask);
 	memcpy(reply, &head, sizeof(head));
 	return length;
 }
 
 static size_t reply_dump_vcpu(u64 first, u8 *reply)
 {
+	struct ctl_dump_data head = { .at = first, .next = first + 1, .mask = 0xa5a5a5a5 };
 	struct ctl_dump_vcpu vcpu = { .id = first, .pc = 0xffffffff80001234ull, .mode = 1 };
 
 	for (u64 i = 1; i < 32; i++)
 		vcpu.x[i] = i * 0x1111;
-	memcpy(reply, &vcpu, sizeof(vcpu));
-	return sizeof(vcpu);
+	memcpy(reply + sizeof(head), &vcpu, sizeof(vcpu));
+	frame_unmask(reply + sizeof(head), sizeof(vcpu), head.mask);
+	memcpy(reply, &head, sizeof(head));
+	return sizeof(head) + sizeof(vcpu);
 }
 
 static s32 dump_request(struct fake_vm *vm, const struct ctl_header *header, const u8 *payload, u8 *reply,

@@ -2,6 +2,7 @@
  * Dumps of VMs on the fake machine: a guest and its devices write, as far as the tables let them, while the dump is read;
  * what is read must be what was there at the instant.
  */
+#include "core/control/frame.h"
 #include "core/devices/virtio.h"
 #include "core/dump/guest_dump.h"
 #include "core/dump/pool.h"
@@ -240,24 +241,34 @@ static void writes(unsigned count)
 
 static u8 answer[CTL_PAYLOAD_MAX];
 
+#define HEAD sizeof(struct ctl_dump_data)
+
+/* No frame is in the answer; its mask is taken away. */
+static struct ctl_dump_data open_answer(u64 at, size_t used)
+{
+	const u32 magic = CTL_MAGIC;
+	struct ctl_dump_data head;
+
+	memcpy(&head, answer, sizeof(head));
+	assert_int_equal(head.at, at);
+	assert_null(memmem(answer, used, &magic, sizeof(magic)));
+	frame_unmask(answer + sizeof(head), used - sizeof(head), head.mask);
+	return head;
+}
+
 /* Takes an answer apart into `seen`; returns where to go on, or an error. */
 static s64 read_from(u64 id, u64 at)
 {
 	struct ctl_dump_at ask = { .id = id, .at = at };
 	struct ctl_dump_data head;
-	const u32 magic = CTL_MAGIC;
 	size_t used, done = sizeof(head);
 	int error = guest_dump_read(vm, &ask, answer, sizeof(answer), &used);
 	u64 now = at;
 
 	if (error)
 		return error;
-	memcpy(&head, answer, sizeof(head));
-	assert_int_equal(head.at, at);
+	head = open_answer(at, used);
 	assert_true(head.next > at && head.next % PAGE_SIZE == 0);
-	assert_null(memmem(answer, used, &magic, sizeof(magic)));
-	for (size_t i = sizeof(head); i < used; i++)
-		answer[i] ^= (u8)(head.mask >> 8 * ((i - sizeof(head)) % 4));
 	while (done < used) {
 		struct ctl_dump_run run;
 		u8 *to = seen + (now - GUEST_RAM_BASE);
@@ -465,9 +476,10 @@ static void registers_are_the_guests(void **state)
 	assert_int_equal(begin(ID, CTL_DUMP_LIVE), 0);
 	r->x[5] = 1;
 	r->pc = 0;
-	assert_int_equal(guest_dump_vcpus(vm, &at, answer, sizeof(vcpu) + 7, &used), 0);
-	assert_int_equal(used, sizeof(vcpu));
-	memcpy(vcpu, answer, sizeof(vcpu));
+	assert_int_equal(guest_dump_vcpus(vm, &at, answer, HEAD + sizeof(vcpu) + 7, &used), 0);
+	assert_int_equal(used, HEAD + sizeof(vcpu));
+	assert_int_equal(open_answer(0, used).next, 2);
+	memcpy(vcpu, answer + HEAD, sizeof(vcpu));
 	assert_int_equal(vcpu[0].id, 0);
 	assert_int_equal(vcpu[1].id, 1);
 	assert_int_equal(vcpu[1].x[0], 0);
@@ -483,10 +495,31 @@ static void registers_are_the_guests(void **state)
 	assert_int_equal(vcpu[1].time, host->now + 5000);
 	at.at = 1;
 	assert_int_equal(guest_dump_vcpus(vm, &at, answer, sizeof(answer), &used), 0);
-	assert_int_equal(used, sizeof(vcpu[0]));
+	assert_int_equal(used, HEAD + sizeof(vcpu[0]));
+	assert_int_equal(open_answer(1, used).next, 2);
 	at.at = 2;
 	assert_int_equal(guest_dump_vcpus(vm, &at, answer, sizeof(answer), &used), 0);
-	assert_int_equal(used, 0);
+	assert_int_equal(used, HEAD);
+	assert_int_equal(open_answer(2, used).next, 2);
+	assert_int_equal(end(ID), 0);
+}
+
+/* Registers full of what a frame begins with, at any place in a word. */
+static void registers_forge_no_frame(void **state)
+{
+	struct ctl_dump_at at = { .id = ID };
+	struct vcpu_record *r = vm->vcpu[0].r;
+	struct ctl_dump_vcpu vcpu;
+	size_t used;
+
+	(void)state;
+	for (u64 n = 1; n < 32; n++)
+		r->x[n] = (u64)CTL_MAGIC << n % 5 * 8;
+	assert_int_equal(begin(ID, CTL_DUMP_LIVE), 0);
+	assert_int_equal(guest_dump_vcpus(vm, &at, answer, sizeof(answer), &used), 0);
+	assert_true(open_answer(0, used).mask);
+	memcpy(&vcpu, answer + HEAD, sizeof(vcpu));
+	assert_memory_equal(vcpu.x, r->x, sizeof(vcpu.x));
 	assert_int_equal(end(ID), 0);
 }
 
@@ -532,6 +565,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(requests_that_do_not_fit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_client_that_goes_is_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(registers_are_the_guests, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(registers_forge_no_frame, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_forges_no_frame, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_device_does_not_wait_for_long, set_up, tear_down),
 	};
