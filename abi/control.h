@@ -114,6 +114,8 @@ struct ctl_vm {
 	u64 run_ticks;
 	u64 exits;
 	u64 console_head; /* bytes of console output so far */
+	u32 flags;	  /* as vm_config.flags */
+	u32 reserved;
 };
 
 struct ctl_log {

@@ -37,7 +37,7 @@ static void print_host(const char *name, const struct ctl_host *host)
 static void print_vms(const struct ctl_vm *vms, size_t count, u64 timebase)
 {
 	static const char *const heads[] = { "VM",    "<STATE", "VCPUS", "MEMORY", "USED",
-					     "BOOTS", "TIME",	"EXITS", "<" };
+					     "BOOTS", "TIME",	"EXITS", "<",	   "<" };
 	struct table t;
 
 	table_begin(&t, heads, ARRAY_SIZE(heads));
@@ -53,6 +53,7 @@ static void print_vms(const struct ctl_vm *vms, size_t count, u64 timebase)
 		table_cell(&t, "%llu", (unsigned long long)vm->boots);
 		table_cell(&t, "%.1f s", seconds(vm->run_ticks, timebase));
 		table_cell(&t, "%llu", (unsigned long long)vm->exits);
+		table_cell(&t, "%s", vm->flags & VM_ROOT ? "root" : "");
 		table_cell(&t, "%s", name_of_stop_reason(vm->reason));
 	}
 	table_end(&t);

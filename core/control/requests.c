@@ -129,6 +129,7 @@ void control_describe_vm(const struct vm *vm, struct ctl_vm *info)
 		info->exits += estate_load(&vm->vcpu[i].r->exits);
 	}
 	info->console_head = estate_load(&vm->console->head);
+	info->flags = vm->config.flags;
 }
 
 static int hello(struct control_request *r)

@@ -14,7 +14,8 @@ touch lib/outlive.bin lib/warden.bin
 head -c 5000 /dev/zero >kernel
 printf 'vms:\n' >host.yaml
 for vm in one two three; do
-	printf '  - {name: %s, memory: 64MiB, kernel: kernel, format: flat}\n' $vm >>host.yaml
+	printf '  - {name: %s, memory: 64MiB, kernel: kernel, format: flat, root: %s}\n' \
+		$vm "$([[ $vm == three ]] && echo true || echo false)" >>host.yaml
 done
 
 failures=0
@@ -66,9 +67,12 @@ expect 2 "$outlive" run
 echo "--- a good host"
 up
 expect 0 "$outlive" ps
-contains out "three"
+grep -q '^three .* root' out || { fail "the root VM is not named"; cat out; }
+[[ $(grep -c root out) == 1 ]] || fail "one VM is the root"
 expect 0 "$outlive" ps --json
 contains out '"state": "running"'
+contains out '"root": true'
+contains out '"root": false'
 expect 3 "$outlive" console nobody
 expect 0 "$outlive" console one --backlog --timeout 0
 contains out "one says hello"

@@ -17,6 +17,7 @@ def step_crashes_under_the_root():
     with Host({"harts": 2, **CRASHES_AT_WILL}, [root, other]) as host:
         before = host.workloads()
         check(host.vm("root")["vcpus"] == 2, f"the root has the machine's two harts: {host.vm('root')}")
+        check(host.vm("root")["root"] and not host.vm("other")["root"], f"root is who is the root: {host.vm('other')}")
         for life, kind in enumerate(("panic", "hang", "wild-write"), 2):
             host.crash(kind)
             host.check_survived(before, kind, life)

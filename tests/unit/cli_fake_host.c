@@ -580,6 +580,7 @@ static void open_pack_file(const char *path)
 		info->index = i;
 		info->vcpus = pack.vms[i].vcpus;
 		info->memory = pack.vms[i].memory;
+		info->flags = pack.vms[i].flags;
 		info->run_state = pack.vms[i].autostart ? VM_RUNNING : VM_STOPPED;
 		info->boots = pack.vms[i].autostart;
 	}

@@ -276,6 +276,7 @@ static void test_ps(void **state)
 	assert_int_equal(vm[0].run_state, VM_STOPPED);
 	assert_int_equal(vm[0].memory, MIB(16));
 	assert_int_equal(vm[0].touched, 0);
+	assert_int_equal(vm[0].flags, 0);
 
 	assert_int_equal(ask32(CTL_PS, 1), 0);
 	assert_int_equal(got.length, sizeof(vm[0]));
