@@ -35,6 +35,8 @@ help:
 	@echo 'make demo     a hypervisor with virtual machines, which crashes while they go on'
 	@echo 'make test     all tests; tests/run PATTERN runs those whose name contains PATTERN'
 	@echo 'make bench    benchmarks, as tables'
+	@echo 'make interop  a real Linux reads our black boxes, gdb, crash, drgn and makedumpfile our dumps; downloads 1 GB and'
+	@echo '              builds a Linux the first time; interop-dump: the dumps only (INTEROP_ALL=1: crash opens all of them)'
 	@echo 'make soak     fuzzers and fault injection for a long time (SOAK_SECONDS each, default 1800)'
 	@echo 'make format   format the sources'
 	@echo 'make lint     check format and run the static checkers'

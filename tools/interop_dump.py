@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Opens dumps of a VM with the stock kernel by gdb, crash, drgn and makedumpfile: see interop_dump.sh.
 
-usage: interop_dump.py IMAGE ROOT OUTLIVE INITRD WORK
+usage: interop_dump.py IMAGE ROOT OUTLIVE INITRD WORK [--all]
 """
 
 import os
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 IMAGE, ROOT, OUTLIVE, INITRD, WORK = (Path(argument).resolve() for argument in sys.argv[1:6])
+IS_ALL = sys.argv[6:] == ["--all"]
 VMLINUX = ROOT / "vmlinux"
 ENVIRONMENT = {**os.environ, "XDG_RUNTIME_DIR": str(WORK / "run")}
 DRGN = """
@@ -107,5 +108,6 @@ for each in found.values():
         look_gdb(each)
     look_makedumpfile(each)
     look_drgn(each)
-    look_crash(each)
+    if IS_ALL or each.name == "paused.core":
+        look_crash(each)
 sys.exit(failures != 0)

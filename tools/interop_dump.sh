@@ -1,11 +1,11 @@
 #!/bin/bash
 # Lets gdb, crash, drgn and makedumpfile open a dump of a VM with the stock kernel: part of "make interop".
 #
-#   usage: tools/interop_dump.sh OUTLIVE INITRD WORK
+#   usage: tools/interop_dump.sh [--all] OUTLIVE INITRD WORK
 #
 # They are Debian 13's for riscv64, and run under qemu-user (package qemu-user-static). crash needs the kernel's symbols, whose
-# package is 1 GB to download; one file of it, 300 MB, is kept in the cache. crash takes minutes under qemu-user. Not part of
-# the tests that everybody runs.
+# package is 1 GB to download; one file of it, 300 MB, is kept in the cache. crash takes 4 to 20 minutes for a dump under
+# qemu-user, so it opens one only, the others with --all. Not part of the tests that everybody runs.
 set -euo pipefail
 
 here=$(dirname "$0")
@@ -53,11 +53,16 @@ prepare() {
 	trap - EXIT
 }
 
-[[ $# -eq 3 ]] || die "usage: tools/interop_dump.sh OUTLIVE INITRD WORK"
+all=()
+if [[ ${1:-} == --all ]]; then
+	all=(--all)
+	shift
+fi
+[[ $# -eq 3 ]] || die "usage: tools/interop_dump.sh [--all] OUTLIVE INITRD WORK"
 for tool in qemu-riscv64-static gdb-multiarch; do
 	command -v "$tool" >/dev/null || die "needs $tool (packages qemu-user-static, gdb-multiarch)"
 done
 if [[ ! -r $root/.recipe || $(<"$root/.recipe") != "$recipe" ]]; then
 	prepare
 fi
-exec "$here/interop_dump.py" "$cache/linux/Image" "$root" "$@"
+exec "$here/interop_dump.py" "$cache/linux/Image" "$root" "$@" "${all[@]}"
