@@ -195,10 +195,10 @@ static void each_wrong_field_is_named(void **state)
 	WRONG(V->flags = 2, "flags 2 are not supported");
 	WRONG(V->devices[7].kind = VM_DEV_PASS, "to a VM that is not the root VM");
 	WRONG(V->flags = VM_ROOT, "devices of the machine only");
-	WRONG(make_root(V)->affinity = 1, "it has no affinity");
-	WRONG(make_root(V)->devices[1].host_unit = 32, "window 32 cannot be passed through");
-	WRONG(make_root(V)->devices[1].host_unit = 7, "window 7 is passed through twice");
-	WRONG((make_root(&image->vm[0]), make_root(V)), "a host has one root VM");
+	WRONG(make_root(&image->vm[1])->affinity = 1, "it has no affinity");
+	WRONG(make_root(&image->vm[1])->devices[1].host_unit = 32, "window 32 cannot be passed through");
+	WRONG(make_root(&image->vm[1])->devices[1].host_unit = 7, "window 7 is passed through twice");
+	WRONG((make_root(&image->vm[0]), make_root(&image->vm[1])), "a host has one root VM");
 	WRONG(V->devices[0].flags = VM_DEV_UPLINK, "device 0: unknown flags");
 	WRONG(V->devices[1].mac[0] = 1, "device 1: a group address");
 	WRONG(V->devices[2].reserved[1] = 1, "device 2: reserved");
