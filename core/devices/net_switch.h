@@ -18,8 +18,8 @@ struct net_switch;
 #define NET_SWITCHES 64
 #define NET_PORTS    64 /* a switch */
 
-/* Frames that wait at a port: a power of two. */
-#define NET_QUEUE 64
+/* Frames that wait at a port: a power of two. MAX_VMS ports of that many take half of the heap. */
+#define NET_QUEUE 32
 
 #define NET_FRAME_MIN 14u /* an Ethernet header */
 

@@ -316,7 +316,7 @@ static void a_full_queue_drops_and_others_go_on(void **state)
 	start(&a, 0, 0);
 	start(&b, 1, 0);
 	start(&c, 2, 0);
-	/* b has 16 buffers and takes none back; its port holds 64 more. */
+	/* b has 16 buffers and takes none back; its port holds NET_QUEUE more. */
 	for (unsigned i = 0; i < 100; i++) {
 		u32 head, bytes;
 
@@ -341,12 +341,12 @@ static void many_frames_in_one_kick_arrive_in_order(void **state)
 	(void)state;
 	start(&a, 0, 0);
 	start(&b, 1, 0);
-	for (unsigned i = 0; i < 60; i++)
+	for (unsigned i = 0; i < NET_QUEUE; i++)
 		frame_add(&a, b.mac, a.mac, 60, (u8)i, false);
 	driver_kick(&a.tx);
 	guest_loop();
-	assert_int_equal(driver_used_idx(&a.tx), 60);
-	for (int i = 0; i < 60; i++)
+	assert_int_equal(driver_used_idx(&a.tx), NET_QUEUE);
+	for (int i = 0; i < (int)NET_QUEUE; i++)
 		assert_int_equal(receive(&b, 60), i);
 }
 

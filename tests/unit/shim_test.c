@@ -80,7 +80,9 @@ static struct sbi_result sbi(u64 extension, u64 function, u64 a0, u64 a1, u64 a2
 	return r;
 }
 
-#include "guests/shim/shim.c" /* NOLINT(bugprone-suspicious-include): with the calls from here */
+/* With the calls from here. */
+/* NOLINTNEXTLINE(bugprone-suspicious-include) */
+#include "guests/shim/shim.c"
 
 const char shim_boot_hart[1];
 
