@@ -262,7 +262,6 @@ enum vcpu_state {
 };
 
 #define VCPU_MAGIC	  0x31555043u
-#define VCPU_PLIC_WORDS	  1
 #define VCPU_VECTOR_BYTES 1024 /* 32 registers of at most 32 bytes */
 
 /* Words of a vCPU that only a transaction changes, beside its registers. */

@@ -19,9 +19,9 @@ static int read_source(void *owner, u64 at, void *to, size_t bytes)
 
 static void read_heads(struct dump_file *f)
 {
-	const struct dump_source source = { .read = read_source,
-					    .owner = &f->image,
-					    .bytes = f->image.device.bytes };
+	const struct region_source source = { .read = read_source,
+					      .owner = &f->image,
+					      .bytes = f->image.device.bytes };
 
 	f->error = dump_region_open(&f->view, &source);
 }

@@ -59,7 +59,7 @@ static int read_head(const struct dump_region_view *view, struct dump_slot *slot
 	return 0;
 }
 
-int dump_region_open(struct dump_region_view *view, const struct dump_source *source)
+int dump_region_open(struct dump_region_view *view, const struct region_source *source)
 {
 	struct dump_region region;
 	int error;

@@ -13,7 +13,7 @@
 #define DUMP_ESTATE_MAX MIB(256)
 
 /* Where the region is. `read` gets all of the bytes: 0, or a negative errno. */
-struct dump_source {
+struct region_source {
 	int (*read)(void *owner, u64 at, void *to, size_t bytes);
 	void *owner;
 	u64 bytes; /* size */
@@ -33,7 +33,7 @@ struct dump_slot {
 };
 
 struct dump_region_view {
-	struct dump_source source;
+	struct region_source source;
 	u64 slot_size;
 	u32 count;
 	struct dump_slot slots[DUMP_KEEP_MAX];
@@ -43,7 +43,7 @@ struct dump_region_view {
  * Reads all heads. 0, or a negative errno: -ENODATA if the region is blank, -EINVAL if it is no dump region, or none of
  * this version, or what `read` returned.
  */
-int dump_region_open(struct dump_region_view *view, const struct dump_source *source);
+int dump_region_open(struct dump_region_view *view, const struct region_source *source);
 
 /* Memory of a dead life that lay in one piece. */
 struct dump_part {

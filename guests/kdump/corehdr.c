@@ -1,3 +1,4 @@
+/* See corehdr.h. */
 #include "guests/kdump/corehdr.h"
 
 #include <elf.h>

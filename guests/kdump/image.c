@@ -1,3 +1,4 @@
+/* See image.h. */
 #include "guests/kdump/image.h"
 
 #include "guests/shim/shim.h"

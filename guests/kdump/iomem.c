@@ -1,3 +1,4 @@
+/* See iomem.h. */
 #include "guests/kdump/iomem.h"
 
 #include <errno.h>

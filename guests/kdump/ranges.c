@@ -1,3 +1,4 @@
+/* See ranges.h. */
 #include "guests/kdump/ranges.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* See tree.h. */
 #include "guests/kdump/tree.h"
 
 #include <errno.h>

@@ -196,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input i = { data, size };
 	struct dump_region_view view;
-	struct dump_source source;
+	struct region_source source;
 	struct dump_writer w;
 
 	writer_make(&w, 2);

@@ -3,7 +3,7 @@
  * offset (16 bits), kind, value. The first byte says which machine is changed; 255: the input is the tree itself.
  */
 #include "core/memory/machine_fdt.h"
-#include "tests/unit/machine_fdt_tree.h"
+#include "tests/fuzz/tree_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,71 +45,27 @@ static void run(const void *tree, size_t size)
 	check(m.reserved_count <= MACHINE_MAX_RESERVED);
 }
 
-#define PIECE 16u
-
-static void change(u8 *tree, u32 size, const uint8_t *c)
+static struct tree_options options(u8 which)
 {
-	u32 offset = (u32)(c[0] | c[1] << 8) % (size - PIECE);
-
-	switch (c[2] % 4) {
-	case 0:
-		tree[offset] = c[3];
-		break;
-	case 1:
-		tree[offset] ^= (u8)(1u << c[3] % 8);
-		break;
-	case 2: /* a cell */
-		fdt32_st(tree + (offset & ~3u), (u32)(s8)c[3]);
-		break;
-	default: /* another part of the tree */
-		memmove(tree + offset, tree + c[3] * PIECE % (size - PIECE), PIECE);
-	}
-}
-
-/* The good tree number `which`, and its size. Each is made once: that takes longer than to read it. */
-static const u8 *base_tree(u8 which, u32 *size)
-{
-	static struct {
-		u8 *tree;
-		u32 size;
-	} made[256];
 	struct tree_options o = tree_options();
-	const u32 room = 32768;
 
-	if (!made[which].tree) {
-		o.harts = 1 + which % 3;
-		o.rams = 1 + which / 4 % 2;
-		o.ram[1][0] = 0x100000000;
-		o.ram[1][1] = MIB(64);
-		o.virtio = which / 16 % 4;
-		o.soc_offset = which & 64 ? 0x200000000 : 0;
-		made[which].tree = malloc(room);
-		made[which].size = tree_make(made[which].tree, room, &o);
-	}
-	*size = made[which].size;
-	return made[which].tree;
+	o.harts = 1 + which % 3;
+	o.rams = 1 + which / 4 % 2;
+	o.ram[1][0] = 0x100000000;
+	o.ram[1][1] = MIB(64);
+	o.virtio = which / 16 % 4;
+	o.soc_offset = which & 64 ? 0x200000000 : 0;
+	return o;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	u8 which = size ? data[0] : 0;
-	u32 used = (u32)size;
+	u32 used;
 	u8 *tree;
 
 	if (!size)
 		return 0;
-	if (which == 255) {
-		used = (u32)(size - 1);
-		tree = malloc(size);
-		memcpy(tree, data + 1, used);
-	} else {
-		const u8 *base = base_tree(which, &used);
-
-		tree = malloc(used);
-		memcpy(tree, base, used);
-		for (size_t i = 1; i + 4 <= size; i += 4)
-			change(tree, used, data + i);
-	}
+	tree = tree_input(data, size, 32768, options, &used);
 	run(tree, used);
 	free(tree);
 	return 0;

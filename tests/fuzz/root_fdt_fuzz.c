@@ -5,8 +5,8 @@
  */
 #include "core/root/root.h"
 #include "core/root/root_isa.h"
+#include "tests/fuzz/tree_input.h"
 #include "tests/lib/fixture.h"
-#include "tests/unit/machine_fdt_tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -63,63 +63,23 @@ static void run(const void *machine, size_t size)
 	}
 }
 
-static void change(u8 *tree, u32 size, const uint8_t *c)
+static struct tree_options options(u8 which)
 {
-	u32 offset = (u32)(c[0] | c[1] << 8) % (size - 16);
-
-	switch (c[2] % 4) {
-	case 0:
-		tree[offset] = c[3];
-		break;
-	case 1:
-		tree[offset] ^= (u8)(1u << c[3] % 8);
-		break;
-	case 2: /* a cell */
-		fdt32_st(tree + (offset & ~3u), (u32)(s8)c[3]);
-		break;
-	default: /* another part of the tree */
-		memmove(tree + offset, tree + c[3] * 16u % (size - 16), 16);
-	}
-}
-
-/* The good tree number `which`, and its size. Each is made once: that takes longer than to change it. */
-static const u8 *base_tree(u8 which, u32 *size)
-{
-	static struct {
-		u8 *tree;
-		u32 size;
-	} made[256];
 	struct tree_options o = tree_options();
 
-	if (!made[which].tree) {
-		o.harts = 1 + which % 3;
-		o.virtio = which / 4 % 8;
-		made[which].tree = malloc(ROOM);
-		made[which].size = tree_make(made[which].tree, ROOM, &o);
-	}
-	*size = made[which].size;
-	return made[which].tree;
+	o.harts = 1 + which % 3;
+	o.virtio = which / 4 % 8;
+	return o;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	u32 used = (u32)size;
+	u32 used;
 	u8 *tree;
 
 	if (!size || size > ROOM)
 		return 0;
-	if (data[0] == 255) {
-		used--;
-		tree = malloc(size);
-		memcpy(tree, data + 1, used);
-	} else {
-		const u8 *base = base_tree(data[0], &used);
-
-		tree = malloc(used);
-		memcpy(tree, base, used);
-		for (size_t i = 1; i + 4 <= size; i += 4)
-			change(tree, used, data + i);
-	}
+	tree = tree_input(data, size, ROOM, options, &used);
 	run(tree, used);
 	free(tree);
 	return 0;

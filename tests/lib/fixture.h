@@ -50,6 +50,12 @@ struct vm *fixture_vm(const struct vm_config *config);
 void fixture_run(struct vm *vm);
 
 /*
+ * The running life ends on hart 1, as the warden leaves the estate behind it. What it says of its end may be longer than what is
+ * kept of it. For fixture_heir, some ticks later.
+ */
+void fixture_die(enum life_cause cause, const char *text);
+
+/*
  * The next life: volatile state is gone; adopts the estate, finishes transactions, makes the VMs, takes back vCPUs from
  * harts. What it finds wrong is in vms[] (NULL) and in the VM's state. Ends the program if the estate itself is refused.
  * Devices do not work on and vCPUs are not queued until adopt_resume().

@@ -111,6 +111,20 @@ void fixture_run(struct vm *vm)
 	}
 }
 
+void fixture_die(enum life_cause cause, const char *text)
+{
+	struct warden_record *w = estate.warden;
+
+	w->cause = cause;
+	w->hart = 1;
+	w->t_fault = host->now;
+	w->t_stopped = host->now + 10;
+	w->text_size = strlen(text);
+	memcpy(w->text, text, w->text_size < sizeof(w->text) ? w->text_size : sizeof(w->text));
+	w->valid = 1;
+	host->now += 100;
+}
+
 void fixture_heir(void)
 {
 	u64 base = host->ram + LAYOUT_ESTATE_OFFSET;

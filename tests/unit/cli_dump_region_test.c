@@ -69,7 +69,7 @@ static int tear_down(void **state)
 
 static int open_region(struct scene *s)
 {
-	struct dump_source source = writer_source(&s->w);
+	struct region_source source = writer_source(&s->w);
 
 	return dump_region_open(&s->view, &source);
 }

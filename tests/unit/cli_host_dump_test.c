@@ -204,16 +204,7 @@ static void scribble(u64 random_bytes)
 
 static void die(enum life_cause cause, const char *text)
 {
-	struct warden_record *w = estate.warden;
-
-	w->cause = cause;
-	w->hart = 1;
-	w->t_fault = host->now;
-	w->t_stopped = host->now + 10;
-	w->text_size = strlen(text);
-	memcpy(w->text, text, w->text_size);
-	w->valid = 1;
-	host->now += 100;
+	fixture_die(cause, text);
 	fixture_heir();
 	attach();
 }
@@ -233,7 +224,7 @@ static struct dump_region_view view;
 
 static void open_region(void)
 {
-	const struct dump_source source = { .read = read_platters, .bytes = disk_size };
+	const struct region_source source = { .read = read_platters, .bytes = disk_size };
 
 	assert_int_equal(dump_region_open(&view, &source), 0);
 }

@@ -10,21 +10,6 @@
 
 #define HARTS 4
 
-/* As the warden leaves the estate: hart 1 crashed. */
-static void die(const char *text)
-{
-	struct warden_record *w = estate.warden;
-
-	w->cause = LIFE_PANIC;
-	w->hart = 1;
-	w->t_fault = host->now;
-	w->t_stopped = host->now + 10;
-	w->text_size = strlen(text);
-	memcpy(w->text, text, w->text_size);
-	w->valid = 1;
-	host->now += 100;
-}
-
 static struct hart_found *found(unsigned n, enum found_state state)
 {
 	struct hart_found *f = &estate.harts[n].found;
@@ -77,7 +62,7 @@ static void a_crash_is_recorded(void **state)
 	estate.harts[3].vcpu = 7;
 	estate.harts[3].redo.count = 3;
 	life_ends_at(dead + 0x777, 0x55);
-	die("it broke");
+	fixture_die(LIFE_PANIC, "it broke");
 	fixture_heir();
 
 	c = record(0);
@@ -146,7 +131,7 @@ static void stack_pointers_of_all_kinds(void **state)
 			0, 0, 0, CRASH_STACK_BYTES, 1, 0, 0, CRASH_STACK_BYTES, CRASH_STACK_BYTES
 		}[n];
 		found(2, FOUND_HS)->x[2] = sp;
-		die("x");
+		fixture_die(LIFE_PANIC, "x");
 		fixture_heir();
 		c = record(1);
 		assert_non_null(c);
@@ -163,11 +148,11 @@ static void an_heir_dies_early(void **state)
 	(void)state;
 	fixture_start();
 	found(1, FOUND_HS);
-	die("first");
+	fixture_die(LIFE_PANIC, "first");
 	fixture_heir();
 	estate.harts[1].life = 1;
 	found(0, FOUND_HS);
-	die("second");
+	fixture_die(LIFE_PANIC, "second");
 	estate.harts[0].found.time = host->now;
 	fixture_heir();
 	c = record(0);
@@ -177,7 +162,7 @@ static void an_heir_dies_early(void **state)
 	assert_string_equal(record(1)->text, "first");
 	assert_int_equal(record(1)->harts[1].life, 1);
 	/* A third one takes the place of the first. */
-	die("third");
+	fixture_die(LIFE_PANIC, "third");
 	fixture_heir();
 	assert_null(record(1));
 	assert_string_equal(record(2)->text, "second");
@@ -197,9 +182,9 @@ static void dying_while_it_is_written(void **state)
 
 	(void)state;
 	fixture_start();
-	die("first");
+	fixture_die(LIFE_PANIC, "first");
 	fixture_heir();
-	die("second");
+	fixture_die(LIFE_PANIC, "second");
 	fixture_heir();
 	assert_int_equal(record(0)->life, 2);
 	for (; host_live(write_again, NULL, n) == HOST_DIED; n++) {
@@ -214,7 +199,7 @@ static void ends_on_purpose_have_none(void **state)
 {
 	(void)state;
 	fixture_start();
-	die("x");
+	fixture_die(LIFE_PANIC, "x");
 	estate.warden->cause = LIFE_UPDATE;
 	fixture_heir();
 	assert_null(record(0));
@@ -226,7 +211,7 @@ static void damaged_records_are_none(void **state)
 
 	(void)state;
 	fixture_start();
-	die("x");
+	fixture_die(LIFE_PANIC, "x");
 	fixture_heir();
 	c = estate_crash(1);
 	assert_ptr_equal(record(0), c);

@@ -38,9 +38,9 @@ static inline int writer_read(void *owner, u64 at, void *to, size_t bytes)
 	return 0;
 }
 
-static inline struct dump_source writer_source(struct dump_writer *w)
+static inline struct region_source writer_source(struct dump_writer *w)
 {
-	return (struct dump_source){ .read = writer_read, .owner = w, .bytes = w->bytes };
+	return (struct region_source){ .read = writer_read, .owner = w, .bytes = w->bytes };
 }
 
 static inline void writer_make(struct dump_writer *w, u32 count)

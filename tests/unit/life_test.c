@@ -7,20 +7,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-static void die(enum life_cause cause, const char *text)
-{
-	struct warden_record *w = estate.warden;
-
-	w->cause = cause;
-	w->hart = 1;
-	w->t_fault = host->now;
-	w->t_stopped = host->now + 10;
-	w->text_size = strlen(text);
-	memcpy(w->text, text, w->text_size < sizeof(w->text) ? w->text_size : sizeof(w->text));
-	w->valid = 1;
-	host->now += 100;
-}
-
 static void lives_are_numbered(void **state)
 {
 	(void)state;
@@ -30,7 +16,7 @@ static void lives_are_numbered(void **state)
 	assert_null(life_before());
 	/* More than the history holds. */
 	for (u64 n = 1; n < LIFE_COUNT + 10; n++) {
-		die(LIFE_PANIC, "again");
+		fixture_die(LIFE_PANIC, "again");
 		fixture_heir();
 		assert_int_equal(life_number(), n + 1);
 		assert_int_equal(life_before()->number, n);
@@ -48,7 +34,7 @@ static void an_end_is_recorded(void **state)
 	fixture_start();
 	fixture_run(fixture_vm(NULL));
 	fault = host->now;
-	die(LIFE_HANG, "hart 1 is silent");
+	fixture_die(LIFE_HANG, "hart 1 is silent");
 	estate.harts[1].found.stval = 0x1234;
 	fixture_heir();
 	dead = life_before();
@@ -77,7 +63,7 @@ static void an_heir_that_died_before_its_duty(void **state)
 {
 	(void)state;
 	fixture_start();
-	die(LIFE_TRAP, "first");
+	fixture_die(LIFE_TRAP, "first");
 	fixture_heir();
 	/* The warden's record has been taken: this one died without a word. */
 	fixture_heir();
@@ -90,12 +76,12 @@ static void hostile_record(void **state)
 {
 	(void)state;
 	fixture_start();
-	die(77, "a\nb\x7f\x01 c");
+	fixture_die(77, "a\nb\x7f\x01 c");
 	estate.warden->hart = ~0ull;
 	fixture_heir();
 	assert_string_equal(life_before()->text, "a?b?? c");
 	assert_string_equal(life_cause_text(life_before()->cause), "unknown");
-	die(LIFE_PANIC, "x");
+	fixture_die(LIFE_PANIC, "x");
 	memset(estate.warden->text, 'y', sizeof(estate.warden->text));
 	estate.warden->text_size = ~0ull;
 	fixture_heir();
@@ -109,7 +95,7 @@ static void a_wrong_number_in_the_history(void **state)
 	(void)state;
 	fixture_start();
 	estate.lives[5].number = 1000000;
-	die(LIFE_PANIC, "x");
+	fixture_die(LIFE_PANIC, "x");
 	fixture_heir();
 	assert_int_equal(life_number(), 2);
 	assert_int_equal(life_before()->number, 1);
