@@ -2,7 +2,6 @@
 #include "cli/crash_past.h"
 #include "cli/blackbox.h"
 #include "cli/box_client.h"
-#include "cli/exit_code.h"
 #include "cli/json_out.h"
 #include <stdio.h>
 #include <stdlib.h>

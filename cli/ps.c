@@ -1,7 +1,6 @@
 /* `outlive ps`: the VMs of a host. */
 #include "cli/client.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/json_out.h"
 #include "cli/names.h"
 #include "cli/table.h"

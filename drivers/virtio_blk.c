@@ -4,7 +4,6 @@
  * Data goes between the device and the guest's memory directly: requests carry host physical addresses. A request that
  * can't be done, or whose device is out of service, ends with -EIO like one that the device refused.
  */
-#include "core/arch.h"
 #include "core/devices/backend.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"

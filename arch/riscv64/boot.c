@@ -1,20 +1,17 @@
 /*
  * Start of a life: the first one from the machine's device tree, an heir from the estate and from nothing else.
  */
-#include "abi/image.h"
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/firmware.h"
 #include "arch/riscv64/found.h"
 #include "arch/riscv64/hart.h"
 #include "arch/riscv64/paging.h"
 #include "arch/riscv64/slot.h"
-#include "arch/riscv64/vcpu_load.h"
 #include "core/arch.h"
 #include "core/control/control.h"
 #include "core/dump/host_dump.h"
 #include "core/estate/estate.h"
 #include "core/lib/check.h"
-#include "core/lib/errno.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/machine_fdt.h"
@@ -29,7 +26,6 @@
 #include "core/vm/pack.h"
 #include "core/vm/vm.h"
 #include "drivers/drivers.h"
-#include "drivers/ns16550.h"
 
 extern char entry_begin[], entry_swapped[], entry_moved[], entry_saved[];
 void secondary_entry(void);

@@ -1,6 +1,5 @@
 /* Registers that the dead life had not saved yet; see found.h and entry.S. */
 #include "arch/riscv64/found.h"
-#include "arch/riscv64/csr.h"
 #include "arch/riscv64/vcpu_load.h"
 #include "core/estate/estate.h"
 #include "core/survive/crash.h"

@@ -21,7 +21,6 @@
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
 #include "core/vm/vm.h"
-#include "drivers/drivers.h"
 #include "drivers/plic.h"
 
 struct hart harts[MAX_HARTS];

@@ -6,7 +6,6 @@
 #include "core/arch.h"
 #include "core/estate/estate.h"
 #include "core/lib/check.h"
-#include "core/lib/string.h"
 #include "core/memory/pages.h"
 
 #define PTE_V 1ull

@@ -9,7 +9,6 @@
 #include "core/devices/uart.h"
 #include "core/devices/virtio.h"
 #include "core/lib/errno.h"
-#include "core/root/root.h"
 
 /* A part of the guest's bus: units of 2^shift bytes each, all of one kind. The most used comes first. */
 static const struct region {

@@ -5,7 +5,6 @@
 #include "core/dump/snapshot.h"
 #include "core/lib/check.h"
 #include "core/lib/compress.h"
-#include "core/lib/errno.h"
 #include "core/lib/string.h"
 
 /* Pages that are compressed together: more gains little. */

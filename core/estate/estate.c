@@ -9,7 +9,6 @@
 #include "core/estate/cold.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
-#include "core/lib/string.h"
 
 #define OFFSET_MACHINE KIB(16)
 #define OFFSET_LIVES   KIB(36)

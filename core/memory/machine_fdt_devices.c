@@ -4,7 +4,6 @@
  */
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
-#include "core/lib/string.h"
 #include "core/memory/machine_fdt_node.h"
 #include <libfdt.h>
 

@@ -6,7 +6,6 @@
 #include "core/estate/estate.h"
 #include "core/lib/errno.h"
 #include "core/lib/log.h"
-#include "core/lib/string.h"
 #include "core/recorder/inside.h"
 #include "core/recorder/recorder.h"
 #include "core/root/takeover.h"

@@ -9,7 +9,6 @@
 #include "core/lib/errno.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
-#include "core/memory/backing.h"
 
 u32 root_windows(const struct vm_config *config)
 {

@@ -1,5 +1,4 @@
 /* A hart's loop: whoever wants another round before the guest gets one as often as he likes, and costs no stack. */
-#include "arch/riscv64/csr.h"
 #include "arch/riscv64/hart.h"
 #include "core/devices/backend.h"
 #include "tests/exits/scene.h"

@@ -7,7 +7,6 @@
 #include "core/lib/errno.h"
 #include "core/memory/backing.h"
 #include "core/memory/pages.h"
-#include "core/vcpu/sched.h"
 #include "tests/lib/fixture.h"
 #include <stdlib.h>
 #include <string.h>

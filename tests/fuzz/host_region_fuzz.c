@@ -4,7 +4,6 @@
  */
 #include "core/dump/region.h"
 #include "core/lib/crc32c.h"
-#include "core/lib/errno.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,7 +4,6 @@
  * is; 255: the input is the tree itself. What comes out must be a whole tree within its bounds, or an error with words.
  */
 #include "core/root/root.h"
-#include "core/root/root_isa.h"
 #include "tests/fuzz/tree_input.h"
 #include "tests/lib/fixture.h"
 

@@ -7,22 +7,15 @@ import os
 import re
 import struct
 import subprocess
-import sys
 import zlib
 from pathlib import Path
+
+from lib.counting import check, end
 
 OUTLIVE = Path(os.environ["BUILD"]).resolve() / "outlive"
 TMP = Path(os.environ["TEST_TMP"])
 ZONE = 4096
 ROOM = ZONE - 12
-failures = 0
-
-
-def check(holds, what):
-    global failures
-    if not holds:
-        failures += 1
-        print(f"FAILED (line {sys._getframe(1).f_lineno}): {what}")
 
 
 def run(*arguments, code=0):
@@ -179,5 +172,4 @@ check(b"neither a file nor" in run("ls", TMP, code=1).stderr, "ls of a directory
 run("ls", code=2)
 run("read", image, "pmsg", "more", code=2)
 
-print(f"{failures} failures" if failures else "all good")
-sys.exit(1 if failures else 0)
+end()

@@ -10,10 +10,11 @@ import resource
 import signal
 import struct
 import subprocess
-import sys
 import time
 import zlib
 from pathlib import Path
+
+from lib.counting import check, end
 
 BUILD = Path(os.environ["BUILD"]).resolve()
 TMP = Path(os.environ["TEST_TMP"])
@@ -22,14 +23,6 @@ ENVIRONMENT = {**os.environ, "XDG_RUNTIME_DIR": str(TMP / "run"), "OUTLIVE_LIB":
 MIB = 1 << 20
 RAM = 0x80000000
 PAGES = 8 * MIB // 4096
-failures = 0
-
-
-def check(holds, what):
-    global failures
-    if not holds:
-        failures += 1
-        print(f"FAILED (line {sys._getframe(1).f_lineno}): {what}")
 
 
 def run(*arguments, code=0, **more):
@@ -192,5 +185,4 @@ err = dump.communicate(timeout=20)[1].decode()
 check(dump.returncode == 1 and "has ended" in err, err)
 check(left_behind() == [], left_behind())
 
-print("failures:", failures)
-sys.exit(failures != 0)
+end()

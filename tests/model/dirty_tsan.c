@@ -7,7 +7,6 @@
  * Each page has a number that its writer counts up. A fetch notes the numbers that it found behind the marks; in the end,
  * when all have stopped and a last fetch is done, what was noted last of each page must be what is in it.
  */
-#include "core/lib/errno.h"
 #include "core/memory/backing.h"
 #include "core/memory/pages.h"
 #include "tests/lib/fixture.h"

@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "cli/dump_core.h"
-#include "cli/dump_notes.h"
 #include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -10,7 +10,6 @@
 #include "core/lib/crc32c.h"
 #include "core/lib/errno.h"
 #include "core/memory/pages.h"
-#include "core/survive/life.h"
 #include "tests/lib/fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>

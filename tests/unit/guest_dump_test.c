@@ -3,9 +3,7 @@
  * what is read must be what was there at the instant.
  */
 #include "core/control/frame.h"
-#include "core/devices/virtio.h"
 #include "core/dump/guest_dump.h"
-#include "core/dump/pool.h"
 #include "core/dump/snapshot.h"
 #include "core/lib/errno.h"
 #include "core/memory/backing.h"

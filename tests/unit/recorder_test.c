@@ -5,7 +5,6 @@
 #include "core/lib/errno.h"
 #include "core/lib/log.h"
 #include "core/recorder/recorder.h"
-#include "core/survive/life.h"
 #include "tests/lib/fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>

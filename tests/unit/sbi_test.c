@@ -1,10 +1,8 @@
 /* The SBI that guests see, against the text of the specification (RISC-V SBI 2.0): results, sets of harts, states. */
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/guest.h"
-#include "arch/riscv64/hart.h"
 #include "arch/riscv64/sbi.h"
 #include "core/memory/backing.h"
-#include "core/survive/adopt.h"
 #include "tests/exits/scene.h"
 #include <setjmp.h>
 #include <stdarg.h>
