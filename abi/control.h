@@ -63,14 +63,12 @@ enum ctl_type {
 		17, /* vm, payload struct ctl_dump_at (guest physical, 4 KiB-aligned) -> struct ctl_dump_data */
 	CTL_DUMP_END = 18, /* vm, payload struct ctl_dump_at (0): done with it, or to be forgotten */
 	CTL_CRASH_RECORD =
-		20, /* payload struct ctl_crash_at -> struct ctl_crash_data; -ENOENT: no such record */
-	/* 21 .. 24: free for crashes. */
+		20,   /* payload struct ctl_crash_at -> struct ctl_crash_data; -ENOENT: no such record */
 	CTL_BOX = 25, /* -> struct ctl_box */
 	CTL_BOX_RECORDS =
 		26, /* payload u32 first -> struct ctl_box_record[], those with a number >= first that fit */
 	CTL_BOX_READ =
 		27, /* payload struct ctl_box_at -> struct ctl_log and bytes; -EAGAIN: the disk is at it, ask again */
-	/* 28, 29: free for the black box. */
 
 	CTL_EVENT_CONSOLE = 100, /* vm, payload u64 offset, then bytes */
 	CTL_EVENT_VM = 101,	 /* vm changed its state: payload struct ctl_vm */
