@@ -5,6 +5,7 @@ LINT_FOLDERS := abi core arch drivers warden cli guests tests bench
 LINT_C := $(call sources,$(LINT_FOLDERS),*.c)
 LINT_H := $(call sources,$(LINT_FOLDERS) mk,*.h)
 LINT_SCRIPTS := $(sort $(shell grep -lrE '^\#!/bin/(busybox |ba)?sh' tools tests bench guests .ci 2>/dev/null))
+LINT_RUN := $(wildcard tests/run tests/machine/*.sh tests/machine/*.py bench/*.sh)
 LINT_MAN := $(call sources,docs,*.[1-9])
 
 format:
@@ -18,6 +19,7 @@ lint-scripts:
 	$(call say,LINT,scripts and manual pages)
 	$(Q)$(if $(LINT_SCRIPTS),shellcheck -x $(LINT_SCRIPTS))
 	$(Q)$(if $(LINT_MAN),mandoc -T lint -W warning $(LINT_MAN))
+	$(Q)for script in $(LINT_RUN); do test -x $$script || { echo "$$script is not executable" >&2; exit 1; }; done
 
 # Sources that run on the target are checked as clang sees them for it. warden/ is compiled in OpenSBI's
 # environment, which the checkers do not have.
