@@ -69,7 +69,7 @@ static void pmsg_write(struct call *c)
 		c->error = SBI_ERR_NOT_SUPPORTED;
 	} else if (c->a[2] || guest_read(vm, GPA(c->a[1]), text, bytes)) {
 		c->error = SBI_ERR_INVALID_PARAM;
-	} else if (bytes <= recorder_pmsg_room(vm)) {
+	} else if (recorder_pmsg_fits(vm, text, (u32)bytes)) {
 		recorder_pmsg(vm, text, (u32)bytes);
 		c->value = bytes;
 	}

@@ -7,6 +7,9 @@
 /* More than this many bytes a second or at once is as good as no bound, and keeps the products below 2^64. */
 #define BYTES_MAX (1ull << 30)
 
+/* Of a report, behind the name: "[", a number, " lines dropped]", and the end of the line. */
+#define REPORT_MAX 37u
+
 void share_open(struct share *s, const char *name, u64 total_rate, u64 total_burst, u32 weight, u32 weights,
 		u64 now)
 {
@@ -112,8 +115,30 @@ void share_report(struct share *s, const struct share_sink *to, u64 now)
 	report(s, to);
 }
 
-u64 share_room(struct share *s, u64 now)
+/* As end_line and put have it. */
+static u64 price_of(const struct share *s, const u8 *bytes, u32 count)
 {
+	u32 name = (u32)strnlen(s->name, SHARE_NAME_MAX) + 2, line = s->line_bytes;
+	u64 price = s->dropped ? name + REPORT_MAX : 0;
+
+	for (u32 i = 0; i < count; i++) {
+		bool ends = bytes[i] == '\n';
+
+		if (bytes[i] == '\r' || (ends && !line))
+			continue;
+		line = ends ? line : (line ? line : name) + 1;
+		if (!ends && line < SHARE_LINE_MAX - 1)
+			continue;
+		price += line + 1;
+		line = 0;
+	}
+	return line ? price + line + 1 : price;
+}
+
+bool share_fits(struct share *s, const void *bytes, u32 count, u64 now)
+{
+	u64 price = price_of(s, bytes, count);
+
 	refill(s, now);
-	return s->tokens / NANOSECONDS;
+	return s->tokens >= (price < s->burst ? price : s->burst) * NANOSECONDS && s->rate;
 }

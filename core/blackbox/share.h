@@ -46,8 +46,11 @@ void share_open(struct share *s, const char *name, u64 total_rate, u64 total_bur
  */
 void share_write(struct share *s, const struct share_sink *to, const void *bytes, u32 count, u64 now);
 
-/* Bytes that may come now. */
-u64 share_room(struct share *s, u64 now);
+/*
+ * True if the share has room for all lines that these bytes would make now, with the names in front of them, a report that is
+ * due, and the end of the last one. More than ever fits at once counts as fitting when nothing has been taken.
+ */
+bool share_fits(struct share *s, const void *bytes, u32 count, u64 now);
 
 /* Reports what was dropped, if share and sink allow it now. From time to time, and when the VM stops. */
 void share_report(struct share *s, const struct share_sink *to, u64 now);

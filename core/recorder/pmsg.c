@@ -112,18 +112,17 @@ bool recorder_takes_pmsg(const struct vm *vm)
 	       recorder.layout.sizes.pmsg && is_writer(vm);
 }
 
-u32 recorder_pmsg_room(const struct vm *vm)
+bool recorder_pmsg_fits(const struct vm *vm, const void *bytes, u32 count)
 {
 	struct share *s;
-	u64 room = 0;
+	bool fits;
 
 	lock_take(&pmsg.lock);
 	begin();
 	s = share_of(vm);
-	if (s)
-		room = share_room(s, time_for(vm, s));
+	fits = s && share_fits(s, bytes, count, time_for(vm, s));
 	lock_release(&pmsg.lock);
-	return room < SHARE_LINE_MAX ? (u32)room : SHARE_LINE_MAX;
+	return fits;
 }
 
 void recorder_pmsg(const struct vm *vm, const void *bytes, u32 count)

@@ -42,8 +42,8 @@ struct vm;
 /* True if the VM may write to the black box, and there is one with room for that. */
 bool recorder_takes_pmsg(const struct vm *vm);
 
-/* Bytes that the VM may write now; what exceeds its share is dropped, counted, and reported by a line. Any hart. */
-u32 recorder_pmsg_room(const struct vm *vm);
+/* True if the VM's share has room for this now; what exceeds it would be dropped, counted, and reported by a line. Any hart. */
+bool recorder_pmsg_fits(const struct vm *vm, const void *bytes, u32 count);
 
 /* Takes what the VM writes, in any pieces; lines get its name in front. Any hart, dev_lock held or not. */
 void recorder_pmsg(const struct vm *vm, const void *bytes, u32 count);

@@ -167,6 +167,52 @@ static void others_are_not_pushed_out(void **state)
 }
 
 /* The device takes nothing: lines are dropped as soon as what can wait is full, and that is said afterwards. */
+/* Whoever asks before each write loses nothing, and gets what the rate allows. */
+static void what_fits_is_not_dropped(void **state)
+{
+	static const char *const texts[] = { "a line\n", "b", "egins, and goes on\n", "\n\n", "1\n2\n3\r\n" };
+	struct share s;
+	u64 lines = 0;
+
+	(void)state;
+	share_open(&s, "alpha", 1000, 600, 1, 1, 0);
+	write_text(&s, "as much as there is\n", 0);
+	while (!s.dropped)
+		write_text(&s, "dropped\n", 0);
+	for (u64 now = 0, n = 0; now < 10 * SECOND; now += SECOND / 1000) {
+		const char *text = texts[n % 5];
+
+		if (!share_fits(&s, text, (u32)strlen(text), now))
+			continue;
+		write_text(&s, text, now);
+		says(); /* the ring has room again */
+		n++;
+		for (; *text; text++)
+			lines += *text == '\n';
+	}
+	assert_int_equal(s.dropped_ever, 1);
+	assert_in_range(lines, 500, 1500);
+	assert_null(strstr(says(), "[2 lines"));
+}
+
+/* Nobody waits for ever: a write that is larger than the bucket gets what a full one has. */
+static void what_never_fits_comes_with_a_full_bucket(void **state)
+{
+	char text[256];
+	struct share s;
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(text); n++)
+		text[n] = n % 2 ? '\n' : 'x';
+	share_open(&s, "alpha", 1000, 0, 1, 1, 0);
+	assert_true(share_fits(&s, text, sizeof(text), 0));
+	share_write(&s, &sink, text, sizeof(text), 0);
+	assert_false(share_fits(&s, text, sizeof(text), SECOND / 10));
+	assert_true(share_fits(&s, text, sizeof(text), SECOND));
+	share_open(&s, "mute", 0, 0, 1, 1, 0);
+	assert_false(share_fits(&s, "x", 1, SECOND));
+}
+
 static void a_ring_without_room(void **state)
 {
 	struct share s;
@@ -218,6 +264,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(long_lines_are_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood_gets_its_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(others_are_not_pushed_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_fits_is_not_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_never_fits_comes_with_a_full_bucket, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ring_without_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(odd_shares, setup, teardown),
 	};
