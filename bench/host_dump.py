@@ -8,19 +8,13 @@ loop (on a machine of one hart: QEMU's harts take turns then); what it lacks aft
 BUILD names another build directory, QEMU another QEMU. Exit status 1: something could not be measured.
 """
 
-import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
-QEMU = os.environ.get("QEMU", "qemu-system-riscv64")
-OUTLIVE = BUILD / "outlive"
+from lib import Host, Unmeasured, small
+
 PATIENCE = 120
 GOAL_PERCENT = 5
 START_LINES = 40  # of the busy guest: until then it may be slow for other reasons
@@ -33,20 +27,6 @@ CAPTION = """
 A vmcore of the host in the background, at one instruction a nanosecond
   raw: memory of the dead life and estate, zero pages included; slower: of the guest's time while it is written
 """
-
-
-class Unmeasured(Exception):
-    """Why a figure is missing."""
-
-
-def wait_for(what, ready):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        result = ready()
-        if result:
-            return result
-        time.sleep(0.1)
-    raise Unmeasured(f"{what} took more than {PATIENCE} s")
 
 
 def beats(text):
@@ -62,47 +42,26 @@ def slower(before, after, seconds, recovery):
     return 100 * lacking / (seconds * 1e9)
 
 
+def cost(host, took):
+    """Of the dump, for a busy guest."""
+    life = host.lives()[0]
+    seen = beats(host.console())
+    # The crash is where the guest stood still for the longest time.
+    gaps = [b[0] - a[0] for a, b in zip(seen, seen[1:])]
+    at = START_LINES + gaps[START_LINES:].index(max(gaps[START_LINES:]))
+    behind = host.wait_for("the time behind the dump", PATIENCE, lambda: [
+        line for line in beats(host.console())[at + 1:] if line[0] > seen[at][0] + (took + 200) * 1000000][:1])
+    return slower(seen[START_LINES // 2:at + 1], behind, took / 1000, life["fault_to_last_guest_us"] * 1000)
+
+
 def measure(harts, vcpus, words):
-    with tempfile.TemporaryDirectory() as place:
-        directory = Path(place) / "run"
-        file = Path(place) / "bench.yaml"
-        # JSON is YAML.
-        file.write_text(json.dumps({
-            "machine": {"harts": harts, "dumps": {"file": str(Path(place) / "dumps")}},
-            "vms": [{"name": "guest", "vcpus": vcpus, "memory": "64MiB", "kernel": str(BUILD / "guests/bench.bin"),
-                     "format": "flat", "cmdline": words}]}), encoding="utf-8")
-        process = subprocess.Popen([OUTLIVE, "run", "--icount", "--qemu", QEMU, "--name", f"dump-{os.getpid()}", "--dir",
-                                    directory, file],
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-        def ask(*arguments):
-            return subprocess.run([OUTLIVE, *arguments, "--host", directory], capture_output=True, text=True,
-                                  check=False, timeout=60).stdout
-
-        def console():
-            at = directory / "console-guest.log"
-            return at.read_text(encoding="utf-8", errors="replace") if at.exists() else ""
-
-        try:
-            wait_for("the guest's start", lambda: console().count("\n") > 2 * START_LINES)
-            ask("crash", "inject", "panic")
-            done = wait_for("the dump", lambda: DONE.search(ask("log")))
-            raw, stored, took = map(int, done.groups())
-            lost = None
-            if words.startswith("busy"):
-                life = json.loads(ask("crash", "list", "--json"))["lives"][0]
-                seen = beats(console())
-                # The crash is where the guest stood still for the longest time.
-                gaps = [b[0] - a[0] for a, b in zip(seen, seen[1:])]
-                at = START_LINES + gaps[START_LINES:].index(max(gaps[START_LINES:]))
-                behind = wait_for("the time behind the dump", lambda: [
-                    line for line in beats(console())[at + 1:] if line[0] > seen[at][0] + (took + 200) * 1000000][:1])
-                lost = slower(seen[START_LINES // 2:at + 1], behind, took / 1000, life["fault_to_last_guest_us"] * 1000)
-            return raw, stored, took, lost
-        finally:
-            ask("poweroff", "--force")
-            process.terminate()
-            process.wait()
+    with tempfile.TemporaryDirectory() as place, \
+            Host({"harts": harts, "dumps": {"file": str(Path(place) / "dumps")}}, [small(64, vcpus, words)]) as host:
+        host.wait_for("the guest's start", PATIENCE, lambda: host.console().count("\n") > 2 * START_LINES)
+        host.ask("crash", "inject", "panic")
+        done = host.wait_for("the dump", PATIENCE, lambda: DONE.search(host.ask("log") or ""))
+        raw, stored, took = map(int, done.groups())
+        return raw, stored, took, cost(host, took) if words.startswith("busy") else None
 
 
 def main():
@@ -113,7 +72,7 @@ def main():
         print(f"bench: host dump, {name}", file=sys.stderr)
         try:
             raw, stored, took, lost = measure(harts, vcpus, words)
-        except (Unmeasured, subprocess.TimeoutExpired) as why:
+        except Unmeasured as why:
             print(f"{name:28}not measured: {why}")
             complete = False
             continue

@@ -9,12 +9,11 @@ harts, and with blocks=1, on one. BUILD names another build directory, QEMU anot
 Exit status 1: something could not be measured; the table says what.
 """
 
-import json
 import re
 import sys
-import tempfile
 
-from recovery import BUILD, Host, Unmeasured, need_memory
+from lib import Host, Unmeasured, need_memory, print_table, small
+from recovery import crash
 
 VCPUS = (2, 256, 4096)
 CRASHES = 3
@@ -51,13 +50,8 @@ BLOCKS = (
 class LargeHost(Host):
     """With more memory than its VM needs: a machine has a vCPU record for each MiB."""
 
-    def __init__(self, place, harts, vm, memory):
-        super().__init__(place, harts, vm)
-        text = json.loads(self.file.read_text(encoding="utf-8"))
-        text["machine"]["memory"] = f"{memory}MiB"
-        # The usual one: the start of thousands, and a broadcast to them asleep, take longer than the short one.
-        del text["machine"]["watchdog"]
-        self.file.write_text(json.dumps(text), encoding="utf-8")
+    def __init__(self, harts, vcpus, words, memory):
+        super().__init__({"harts": harts, "memory": f"{memory}MiB", "crash_limit": CRASHES}, [small(256, vcpus, words)])
 
     def figures(self):
         """All values of each name that the guest has printed, in order."""
@@ -74,16 +68,11 @@ class LargeHost(Host):
             raise Unmeasured(text[1])
 
 
-def guest(vcpus, option):
-    return {"vcpus": vcpus, "memory": "256MiB", "kernel": str(BUILD / "guests/bench.bin"), "format": "flat",
-            "cmdline": f"{option}=1"}
-
-
 def measure_many(vcpus):
     """Instructions by the guest's names; for each target where a figure is for each."""
     memory = max(1024, vcpus + 1024)
-    need_memory({"memory": f"{memory}MiB"})
-    with tempfile.TemporaryDirectory() as place, LargeHost(place, 2, guest(vcpus, "many"), memory) as host:
+    need_memory(memory)
+    with LargeHost(2, vcpus, "many=1", memory) as host:
         host.wait_for_end(MANY_SECONDS)
         found = host.figures()
     if found["harts"] != [vcpus]:
@@ -92,11 +81,11 @@ def measure_many(vcpus):
 
 
 def measure_blocks():
-    need_memory({"memory": "1024MiB"})
-    with tempfile.TemporaryDirectory() as place, LargeHost(place, 1, guest(1, "blocks"), 1024) as host:
+    need_memory(1024)
+    with LargeHost(1, 1, "blocks=1", 1024) as host:
         host.wait_for_end(BLOCKS_SECONDS)
         for life in range(1, CRASHES + 1):
-            host.crash(life, "panic")
+            crash(host, life, "panic")
             host.wait_for("the faults after a crash", BLOCKS_SECONDS,
                           lambda count=life: len(host.figures().get("block_again", [])) >= count)
         # What else the heir does may fall into a round: the least is the fault alone.
@@ -119,14 +108,6 @@ def cell(figures, name, each=False):
     return f"{figures[name]:,.1f}" if each else f"{figures[name]:,.0f}"
 
 
-def print_table(header, rows):
-    widths = [max(len(row[i]) for row in [header] + rows) for i in range(len(header))]
-    for row in [header, ["-" * width for width in widths]] + rows:
-        cells = [text.ljust(width) if i in (0, len(header) - 1) else text.rjust(width)
-                 for i, (text, width) in enumerate(zip(row, widths))]
-        print("  ".join(cells).rstrip())
-
-
 def main():
     missing = []
     many = [attempt(f"{vcpus:,} vCPUs", missing, measure_many, vcpus) for vcpus in VCPUS]
@@ -135,7 +116,7 @@ def main():
              "instructions per target" if each else "instructions"] for name, what, each in FIGURES]
     rows += [[what, cell(blocks, name), *["-"] * len(VCPUS), "instructions per 2 MiB"] for name, what in BLOCKS]
     print(CAPTION)
-    print_table(["operation", "1 vCPU", *[f"{vcpus:,} vCPUs" for vcpus in VCPUS], "unit"], rows)
+    print_table(["operation", "1 vCPU", *[f"{vcpus:,} vCPUs" for vcpus in VCPUS], "unit"], rows, left=(0, -1))
     for line in missing:
         print(line)
     return 1 if missing else 0

@@ -14,20 +14,11 @@ another QEMU.
 Exit status 1: something could not be measured; the table says what. A goal that is missed is no failure.
 """
 
-import json
-import os
 import re
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
-QEMU = os.environ.get("QEMU", "qemu-system-riscv64")
-OUTLIVE = BUILD / "outlive"
+from lib import BUILD, Host, Unmeasured, need_memory, number_of, print_table, small
 
 KINDS = ("panic", "wild-write", "hang")
 TIMES = 3  # crashes of each kind; the table has the median of each figure
@@ -37,7 +28,6 @@ WATCHDOG_MS = 100
 
 # Seconds of the clock on the wall: generous, since they only bound what has gone wrong.
 UP_SECONDS = 60
-COMMAND_SECONDS = 20
 HEIR_SECONDS = 60
 BEAT_SECONDS = 60
 LINUX_SECONDS = 180
@@ -56,92 +46,30 @@ Recovery, in microseconds at one instruction a nanosecond; medians of {TIMES} cr
 """
 
 
-class Unmeasured(Exception):
-    """Why a figure is missing."""
+class CrashedHost(Host):
+    """A host of one VM that is crashed over and over."""
 
-
-class Host:
-    """A host of one VM, which ends with the block, whatever has become of it."""
-
-    def __init__(self, place, harts, vm):
-        self.directory = Path(place) / "run"
-        self.file = Path(place) / "bench.yaml"
-        # JSON is YAML. The figures begin when a crash is noticed, so a short watchdog only saves time.
-        machine = {"harts": harts, "crash_limit": len(KINDS) * TIMES, "watchdog": f"{WATCHDOG_MS}ms"}
-        self.file.write_text(json.dumps({"machine": machine, "vms": [{"name": "guest", **vm}]}), encoding="utf-8")
-        self.process = None
-
-    def __enter__(self):
-        with open(self.file.with_suffix(".err"), "w", encoding="utf-8") as errors:
-            self.process = subprocess.Popen(
-                [OUTLIVE, "run", "--icount", "--qemu", QEMU, "--name", f"recovery-{os.getpid()}",
-                 "--dir", self.directory, self.file],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.ask("poweroff", "--force")
-        # QEMU ends with it.
-        for end in (self.process.terminate, self.process.kill):
-            try:
-                self.process.wait(5)
-                return
-            except subprocess.TimeoutExpired:
-                end()
-        self.process.wait()
-
-    def wait_for(self, what, seconds, ready):
-        end = time.monotonic() + seconds
-        while True:
-            result = ready()
-            if result:
-                return result
-            if self.process.poll() is not None:
-                said = self.file.with_suffix(".err").read_text(encoding="utf-8", errors="replace").splitlines()
-                # What an error quotes follows it, indented.
-                said = [line for line in said if line and not line[0].isspace()] or ["no word why"]
-                raise Unmeasured(f"the host ended: {said[-1]}")
-            if time.monotonic() > end:
-                raise Unmeasured(f"{what} took more than {seconds} s")
-            time.sleep(0.1)
+    def __init__(self, harts, vm):
+        # The figures begin when a crash is noticed, so a short watchdog only saves time.
+        super().__init__({"harts": harts, "crash_limit": len(KINDS) * TIMES, "watchdog": f"{WATCHDOG_MS}ms"}, [vm])
 
     def wait_for_beats(self, what, seconds, count):
         """Until the guest's heart has beaten so often again; a whole round over its RAM lies between two beats."""
         seen = self.console().count("REST beat")
         self.wait_for(what, seconds, lambda: self.console().count("REST beat") >= seen + count)
 
-    def ask(self, *arguments):
-        """The command's output; None if it failed."""
-        try:
-            done = subprocess.run([OUTLIVE, *arguments, "--host", self.directory], capture_output=True, text=True,
-                                  check=False, timeout=COMMAND_SECONDS)
-        except subprocess.TimeoutExpired:
-            return None
-        return done.stdout if done.returncode == 0 else None
 
-    def console(self):
-        file = self.directory / "console-guest.log"
-        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+def crash(host, number, kind):
+    """Ends the life of this number; the figures of its end, once all vCPUs run again."""
+    host.ask("crash", "inject", kind)
 
-    def lives(self):
-        try:
-            answer = json.loads(self.ask("crash", "list", "--json") or "[]")
-        except ValueError:
-            answer = []
-        return answer if isinstance(answer, list) else answer.get("lives", [])
+    def over():
+        for life in host.lives():
+            if life["life"] == number and life.get("fault_to_last_guest_us"):
+                return life
+        return None
 
-    def crash(self, number, kind):
-        """Ends the life of this number; the figures of its end, once all vCPUs run again."""
-        self.ask("crash", "inject", kind)
-
-        def over():
-            for life in self.lives():
-                if life["life"] == number and life.get("fault_to_last_guest_us"):
-                    return life
-            return None
-
-        return self.wait_for(f"the heir after a {kind}", HEIR_SECONDS, over)
+    return host.wait_for(f"the heir after a {kind}", HEIR_SECONDS, over)
 
 
 def gap(text):
@@ -157,31 +85,19 @@ def measure_kind(host, kind, number, beats):
         if beats:
             host.wait_for_beats("a round over the guest's RAM", BEAT_SECONDS, 2)
         before = len(host.console())
-        life = host.crash(number + n, kind)
+        life = crash(host, number + n, kind)
         if beats:
             host.wait_for_beats("the guest's heart beat", BEAT_SECONDS, 2)
         rows.append([life[key] for _, key in STEPS] + [gap(host.console()[before:])])
     return rows
 
 
-def number_of(value):
-    return "-" if value is None else f"{value:,.0f}"
-
-
-def need_memory(vm):
-    """The guest touches all that it has, so this machine must have it."""
-    needed = int(vm["memory"].removesuffix("MiB")) + 512
-    free = int(re.search(r"MemAvailable: *(\d+)", Path("/proc/meminfo").read_text(encoding="utf-8"))[1]) >> 10
-    if free < needed:
-        raise Unmeasured(f"needs {needed:,} MiB of free memory, here are {free:,}")
-
-
 def measure(name, harts, vm, beats):
     """Rows of the table, one for each kind of crash."""
     print(f"bench: recovery, {name}", file=sys.stderr)
-    need_memory(vm)
+    need_memory(int(vm["memory"].removesuffix("MiB")))
     rows = []
-    with tempfile.TemporaryDirectory() as place, Host(place, harts, vm) as host:
+    with CrashedHost(harts, vm) as host:
         if beats:
             host.wait_for_beats("the guest's start", UP_SECONDS, 1)
         else:
@@ -197,31 +113,15 @@ def measure(name, harts, vm, beats):
     return rows
 
 
-def small(memory, vcpus):
-    return {"vcpus": vcpus, "memory": f"{memory}MiB", "kernel": str(BUILD / "guests/bench.bin"), "format": "flat",
-            "cmdline": "rest=1"}
-
-
-LINUX = {"vcpus": 1, "memory": "512MiB", "kernel": str(BUILD / "kernel"), "initrd": str(BUILD / "initrd.cpio.gz"),
+LINUX = {"name": "guest", "vcpus": 1, "memory": "512MiB", "kernel": str(BUILD / "kernel"), "initrd": str(BUILD / "initrd.cpio.gz"),
          "cmdline": "console=ttyS0 quiet"}
 
 # Name, harts, VM, and whether it is our own guest.
-CASES = (("128 MiB, 2 vCPUs", 2, small(128, 2), True),
-         ("1 GiB, 2 vCPUs", 2, small(1024, 2), True),
-         ("4 GiB, 2 vCPUs", 2, small(4096, 2), True),
-         ("128 MiB, 8 vCPUs", 8, small(128, 8), True),
+CASES = (("128 MiB, 2 vCPUs", 2, small(128, 2, "rest=1"), True),
+         ("1 GiB, 2 vCPUs", 2, small(1024, 2, "rest=1"), True),
+         ("4 GiB, 2 vCPUs", 2, small(4096, 2, "rest=1"), True),
+         ("128 MiB, 8 vCPUs", 8, small(128, 8, "rest=1"), True),
          ("Linux, 512 MiB, 1 vCPU", 1, LINUX, False))
-
-
-def print_table(header, rows):
-    widths = [max(len(row[i]) for row in [header] + rows if len(row) > 2) for i in range(len(header))]
-    widths[0] = max(len(row[0]) for row in rows)
-    for row in [header, ["-" * width for width in widths]] + rows:
-        # A row of two is a name and why there are no figures.
-        cells = [cell.ljust(width) if i < 2 or i == len(header) - 1 else cell.rjust(width)
-                 for i, (cell, width) in enumerate(zip(row, widths))] if len(row) > 2 else \
-            [row[0].ljust(widths[0]), row[1]]
-        print("  ".join(cells).rstrip())
 
 
 def print_flatness(rows):
@@ -247,7 +147,7 @@ def main():
             rows.append([case[0], f"not measured: {why}"])
             complete = False
     print(CAPTION)
-    print_table(header, rows)
+    print_table(header, rows, left=(0, 1, -1))
     print_flatness(rows)
     return 0 if complete else 1
 

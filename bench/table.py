@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from lib import print_table
+
 
 def results(path):
     """The guest's lines "BENCH name value unit"; a console may have put anything around them."""
@@ -29,14 +31,6 @@ def peers(path):
             figures += [""] * (5 - len(figures))
             rows.append((name, what, figures[:4], figures[4]))
     return rows
-
-
-def table(header, rows):
-    widths = [max(len(row[i]) for row in [header] + rows) for i in range(len(header))]
-    for row in [header, ["-" * width for width in widths]] + rows:
-        cells = [cell.ljust(width) if i == 0 else cell.rjust(width)
-                 for i, (cell, width) in enumerate(zip(row, widths))]
-        print("  ".join(cells).rstrip())
 
 
 def number(value):
@@ -66,7 +60,7 @@ def exits(arguments):
                      number(target), verdict(ours.get(name), target)])
     print(f"\nInstructions per operation: ours and bare here on QEMU {arguments.qemu}, the others on QEMU 10.0.2, "
           "both -icount shift=0\n")
-    table(["operation", "Outlive", "bare here", "bare", "KVM", "Xvisor", "Bao", "target", "verdict"], rows)
+    print_table(["operation", "Outlive", "bare here", "bare", "KVM", "Xvisor", "Bao", "target", "verdict"], rows)
 
 
 def code_lines(folders, suffixes):
@@ -111,7 +105,7 @@ def sizes(arguments):
         ["code of the warden", number(code_lines(["warden"], {".c", ".h", ".S"})), "lines"],
     ]
     print()
-    table(["size", "Outlive", "unit"], rows)
+    print_table(["size", "Outlive", "unit"], rows)
     return reserved is not None
 
 

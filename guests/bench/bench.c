@@ -8,9 +8,10 @@
  *
  * Prints lines "BENCH name value unit" and powers off. With rest=1 in the command line it measures nothing of this, but
  * lives through crashes of the hypervisor, for bench/recovery.py; with busy=1 it computes without end and counts, for
- * bench/host_dump.py. many=1 and blocks=1 are for bench/many.py: what calls
- * to very many harts cost, and what a fault of a 2 MiB block.
+ * bench/host_dump.py. many=1 and blocks=1 are for bench/many.py: what calls to very many harts cost, and what a fault of a
+ * 2 MiB block. writes=N fills RAM and writes to N pages a second, for bench/guest_dump.py.
  */
+#include "guests/bench/writes.h"
 #include "guests/lib/csr.h"
 #include "guests/lib/guest.h"
 #include "guests/lib/hart.h"
@@ -534,6 +535,8 @@ void guest_main(void)
 		rest_all();
 	if (guest_option("busy", 0))
 		bench_busy();
+	if (guest_option("writes", 0) >= 10)
+		bench_writes(guest_option("writes", 0));
 	if (guest_option("blocks", 0))
 		bench_blocks();
 	if (guest_option("many", 0)) {
