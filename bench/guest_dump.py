@@ -4,9 +4,11 @@
     bench/guest_dump.py    (part of "make bench")
 
 The guest is guests/bench with writes=N: all its RAM has contents, and it writes to N pages a second, all over. The first table
-is of QEMU's icount, where an instruction, of whichever hart, is a nanosecond. The second is of the clock on the wall,
-without it, beside what QEMU's own dump of the same guest takes, which runs without a hypervisor there. BUILD names another build
-directory, QEMU another QEMU.
+is of QEMU's icount, where an instruction is a nanosecond; on one hart, because QEMU's harts take turns then, and one that
+waits for another keeps its turn for long. The guest sleeps for short times only: an idle machine's time jumps ahead, and
+after 30 seconds of it the host thinks that nobody reads the dump. With much RAM it does so still; then only the second
+table has the pause. That one is of the clock on the wall, without icount, beside what QEMU's own dump of the same guest takes,
+which runs without a hypervisor there. BUILD names another build directory, QEMU another QEMU.
 
 Exit status 1: something could not be measured; the table says what. A goal that is missed is no failure.
 """
