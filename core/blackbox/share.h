@@ -52,7 +52,7 @@ void share_write(struct share *s, const struct share_sink *to, const void *bytes
  */
 bool share_fits(struct share *s, const void *bytes, u32 count, u64 now);
 
-/* Reports what was dropped, if share and sink allow it now. From time to time, and when the VM stops. */
+/* Reports what was dropped, if share and sink allow it now. For a VM that writes no more: its next line would do so. */
 void share_report(struct share *s, const struct share_sink *to, u64 now);
 
 #endif

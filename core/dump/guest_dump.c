@@ -149,8 +149,9 @@ int guest_dump_begin(struct vm *vm, const struct ctl_dump_begin *begin, struct c
 		if (error)
 			return error;
 		dump.info.pause = pause;
-		log_line("%s: is being dumped%s", vm->config.name,
-			 wanted.flags & CTL_DUMP_LIVE ? ", live" : "");
+		log_line("%s: is being dumped%s; stood still for %lu us", vm->config.name,
+			 wanted.flags & CTL_DUMP_LIVE ? ", live" : "",
+			 (unsigned long)(pause * 1000000 / estate.machine.timebase));
 	}
 	*info = dump.info;
 	return 0;

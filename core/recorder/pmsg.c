@@ -106,6 +106,15 @@ static u64 time_for(const struct vm *vm, const struct share *s)
 	return pmsg.end[vm->index] > estate_load(&estate.pmsg->written) ? s->then : nanoseconds();
 }
 
+/* What has come into the ring since `head` is the VM's. Lock held. */
+static void note_end(const struct vm *vm, u64 head)
+{
+	u64 now = estate_load(&estate.pmsg->head);
+
+	if (now != head)
+		pmsg.end[vm->index] = now;
+}
+
 bool recorder_takes_pmsg(const struct vm *vm)
 {
 	return __atomic_load_n(&recorder.stage, __ATOMIC_RELAXED) != RECORDER_OFF &&
@@ -139,8 +148,7 @@ void recorder_pmsg(const struct vm *vm, const void *bytes, u32 count)
 		u64 head = estate_load(&estate.pmsg->head);
 
 		share_write(s, &sink, bytes, count, time_for(vm, s));
-		if (estate_load(&estate.pmsg->head) != head)
-			pmsg.end[vm->index] = estate_load(&estate.pmsg->head);
+		note_end(vm, head);
 	}
 	lock_release(&pmsg.lock);
 	arch_kick(arch_hart());
@@ -154,6 +162,21 @@ bool pmsg_waits(void)
 	       estate_load(&estate.pmsg->head) != __atomic_load_n(&pmsg.taken, __ATOMIC_RELAXED);
 }
 
+/* Who was cut short and fell silent is reported with what the others write. Lock held. */
+static void report_dropped(void)
+{
+	const struct share_sink sink = { put_line, estate.pmsg };
+
+	for (unsigned n = 0; n < MAX_VMS; n++) {
+		u64 head = estate_load(&estate.pmsg->head);
+
+		if (!vms[n] || !pmsg.share[n])
+			continue;
+		share_report(pmsg.share[n], &sink, time_for(vms[n], pmsg.share[n]));
+		note_end(vms[n], head);
+	}
+}
+
 void pmsg_move(struct ring *to)
 {
 	struct pmsg_ring *ring = estate.pmsg;
@@ -161,6 +184,7 @@ void pmsg_move(struct ring *to)
 
 	lock_take(&pmsg.lock);
 	begin();
+	report_dropped();
 	for (unsigned n = 0; n < RING_PENDING / PART; n++) {
 		u64 head = estate_load(&ring->head);
 		u32 bytes = head - pmsg.taken < PART ? (u32)(head - pmsg.taken) : PART;
