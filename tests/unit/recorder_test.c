@@ -417,8 +417,10 @@ static void check_no_line_is_lost(void)
 	while ((line = strsep(&rest, "\n"))) {
 		const char *here = strstr(at, line);
 
-		if (!here)
+		if (!here) {
 			fail_msg("\"%s\" is not on the disk", line);
+			return; /* for the checkers: it does not come back */
+		}
 		at = here;
 	}
 }
