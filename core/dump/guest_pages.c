@@ -7,8 +7,11 @@
 #include "core/lib/compress.h"
 #include "core/lib/string.h"
 
-/* Pages that are compressed together: more gains little. */
-#define TOGETHER 4u
+/*
+ * Pages that are compressed together. They fit into an answer unless they hardly shrink; more of them often would not, after
+ * all the work.
+ */
+#define TOGETHER 2u
 
 /*
  * An answer ends where pages that have been looked at reach a multiple of so much: the client asks for several such pieces
