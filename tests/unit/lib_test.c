@@ -179,6 +179,18 @@ static void format_stops_at_what_it_does_not_know(void **state)
 	assert_string_equal(got, "(null)");
 }
 
+/* As the polynomial has it. */
+static u32 bit_by_bit(u32 crc, const u8 *at, size_t bytes)
+{
+	crc = ~crc;
+	while (bytes--) {
+		crc ^= *at++;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+	}
+	return ~crc;
+}
+
 static void crc_is_castagnolis(void **state)
 {
 	u8 bytes[32];
@@ -191,6 +203,12 @@ static void crc_is_castagnolis(void **state)
 	memset(bytes, 0xff, sizeof(bytes));
 	assert_int_equal(crc32c(0, bytes, sizeof(bytes)), 0x62a8ab43);
 	assert_int_equal(crc32c(crc32c(0, "1234", 4), "56789", 5), 0xe3069283);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (u8)(i * 151 + 7);
+	for (size_t from = 0; from < 8; from++)
+		for (size_t count = 0; from + count <= sizeof(bytes); count++)
+			assert_int_equal(crc32c((u32)from * 0x12345u, bytes + from, count),
+					 bit_by_bit((u32)from * 0x12345u, bytes + from, count));
 }
 
 static void ranges_do_not_wrap(void **state)
