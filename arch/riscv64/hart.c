@@ -260,13 +260,15 @@ static __attribute__((noinline)) bool answer_kicks(struct hart *hart)
 	return true;
 }
 
-/* On the way into the guest: true if somebody has kicked the hart before it was seen there. */
-static inline bool is_kicked(struct hart *hart)
+/* Enters the guest. Returns if the hart's loop is wanted first. */
+static void enter_unless_kicked(struct hart *hart)
 {
 	/* Whoever kicks this hart sets kicked before it looks at where: one of the two sees the other. */
 	hart->where = HART_IN_GUEST;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return __builtin_expect(hart->kicked != 0, 0);
+	if (__builtin_expect(hart->kicked != 0, 0) && !answer_kicks(hart))
+		return;
+	guest_enter(hart->current->r);
 }
 
 void hart_loop(void)
@@ -321,23 +323,12 @@ void hart_loop(void)
 		if (v->expected)
 			life_vcpu_back(v);
 		/* Kicked: another round, on this stack. It has no room for a loop in a loop, of which there may be any number. */
-		if (is_kicked(hart) && !answer_kicks(hart))
-			continue;
-		guest_enter(v->r);
+		enter_unless_kicked(hart);
 	}
-}
-
-/* Apart, so that the usual way has no frame. */
-static _Noreturn __attribute__((noinline)) void resume_kicked(struct hart *hart)
-{
-	if (answer_kicks(hart))
-		guest_enter(hart->current->r);
-	hart_loop();
 }
 
 void hart_resume_guest(struct hart *hart)
 {
-	if (is_kicked(hart))
-		resume_kicked(hart);
-	guest_enter(hart->current->r);
+	enter_unless_kicked(hart);
+	hart_loop();
 }
