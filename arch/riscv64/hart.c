@@ -163,9 +163,13 @@ void hart_start_others(void)
 	}
 }
 
+/*
+ * An interrupt that is pending already goes away by a write only. QEMU may raise one late, for a deadline that has been
+ * replaced meanwhile by the one that is wanted now: without the write it would stay, and no guest would run any more.
+ */
 static void set_timer(struct hart *hart, u64 when)
 {
-	if (hart->timer == when)
+	if (hart->timer == when && !(csr_read(sip) & IRQ_STI))
 		return;
 	hart->timer = when;
 	csr_write(stimecmp, when);
