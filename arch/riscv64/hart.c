@@ -264,15 +264,13 @@ static __attribute__((noinline)) bool answer_kicks(struct hart *hart)
 	return true;
 }
 
-/* Enters the guest. Returns if the hart's loop is wanted first. */
-static void enter_unless_kicked(struct hart *hart)
+/* On the way into the guest: true if somebody has kicked the hart before it was seen there. */
+static inline bool is_kicked(struct hart *hart)
 {
 	/* Whoever kicks this hart sets kicked before it looks at where: one of the two sees the other. */
 	hart->where = HART_IN_GUEST;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__builtin_expect(hart->kicked != 0, 0) && !answer_kicks(hart))
-		return;
-	guest_enter(hart->current->r);
+	return __builtin_expect(hart->kicked != 0, 0);
 }
 
 void hart_loop(void)
@@ -327,12 +325,23 @@ void hart_loop(void)
 		if (v->expected)
 			life_vcpu_back(v);
 		/* Kicked: another round, on this stack. It has no room for a loop in a loop, of which there may be any number. */
-		enter_unless_kicked(hart);
+		if (is_kicked(hart) && !answer_kicks(hart))
+			continue;
+		guest_enter(v->r);
 	}
+}
+
+/* Apart, so that the usual way has no frame. */
+static _Noreturn __attribute__((noinline)) void resume_kicked(struct hart *hart)
+{
+	if (answer_kicks(hart))
+		guest_enter(hart->current->r);
+	hart_loop();
 }
 
 void hart_resume_guest(struct hart *hart)
 {
-	enter_unless_kicked(hart);
-	hart_loop();
+	if (is_kicked(hart))
+		resume_kicked(hart);
+	guest_enter(hart->current->r);
 }
