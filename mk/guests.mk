@@ -2,7 +2,7 @@
 # of guests/ in GUESTS. They share guests/lib, core's string functions and libfdt. (The initrd of the stock
 # kernel is in initrd.mk.)
 
-GUESTS := bench hostile pmsg sequence takeover
+GUESTS := bench hostile pmsg sequence takeover witness
 
 GUEST := $(BUILD)/guests
 GUEST_CFLAGS := $(LANGUAGE) $(PATHS) -Iarch/riscv64/include -O2 -g -march=rv64imac_zicsr_zifencei -mabi=lp64 \
@@ -14,7 +14,7 @@ GUEST_LDFLAGS := -nostdlib -static -no-pie -march=rv64imac_zicsr_zifencei -mabi=
 	-Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 GUEST_MAKE := mk/guests.mk mk/common.mk
 
-GUEST_LIB_C := $(call sources,guests/lib,*.c) core/lib/string.c core/lib/format.c
+GUEST_LIB_C := $(call sources,guests/lib,*.c) core/lib/string.c core/lib/format.c core/lib/crc32c.c
 GUEST_LIB_S := $(call sources,guests/lib,*.S)
 GUEST_LIB := $(GUEST_LIB_C:%.c=$(GUEST)/obj/%.o) $(GUEST_LIB_S:%.S=$(GUEST)/obj/%.o)
 GUEST_FDT := $(addprefix $(GUEST)/obj/third/fdt/,fdt.o fdt_ro.o)
@@ -41,7 +41,8 @@ $(GUEST)/%.bin: $(GUEST)/%.elf
 # $(1): name of a guest.
 define guest
 ALL += $$(GUEST)/$(1).bin
-GUEST_OBJECTS_$(1) := $$(patsubst %.c,$$(GUEST)/obj/%.o,$$(call sources,guests/$(1),*.c)) $$(GUEST_LIB) $$(GUEST_FDT)
+GUEST_OBJECTS_$(1) := $$(patsubst %.c,$$(GUEST)/obj/%.o,$$(call sources,guests/$(1),*.c)) \
+	$$(patsubst %.S,$$(GUEST)/obj/%.o,$$(call sources,guests/$(1),*.S)) $$(GUEST_LIB) $$(GUEST_FDT)
 $$(GUEST)/$(1).elf: $$(GUEST_OBJECTS_$(1)) $$(GUEST_LDS) $$(GUEST_MAKE)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CROSS)gcc $$(GUEST_LDFLAGS) -Wl,-T,$$(GUEST_LDS) -o $$@ $$(GUEST_OBJECTS_$(1))

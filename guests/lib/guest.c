@@ -12,6 +12,8 @@ u64 guest_ram_size;
 u64 guest_timebase = 10000000;
 const char *guest_cmdline = "";
 
+static u64 random_seed;
+
 /* ---- Console ---- */
 
 static enum { CONSOLE_UART, CONSOLE_LEGACY, CONSOLE_DBCN } console;
@@ -52,16 +54,17 @@ void arch_doze(void)
 
 void print(const char *text, ...)
 {
-	char line[256];
-	size_t length;
+	static char line[1024];
+	u64 enabled = csr_read(sstatus) & SSTATUS_SIE;
 	va_list list;
 
+	csr_clear(sstatus, SSTATUS_SIE);
 	va_start(list, text);
-	length = format_list(line, sizeof(line), text, list);
-	va_end(list);
 	lock_take(&console_lock);
-	write_out(line, length);
+	write_out(line, format_list(line, sizeof(line), text, list));
 	lock_release(&console_lock);
+	va_end(list);
+	csr_set(sstatus, enabled);
 }
 
 _Noreturn void guest_off(void)
@@ -100,6 +103,14 @@ static void machine_read(const void *fdt)
 	at = property(fdt, "/chosen", "bootargs", 1);
 	if (at)
 		guest_cmdline = (const char *)at;
+	at = property(fdt, "/chosen", "rng-seed", 8);
+	if (at)
+		random_seed = (u64)fdt32_ld(at) << 32 | fdt32_ld(at + 1);
+}
+
+u64 guest_random(void)
+{
+	return random_seed ? random_seed : time_now();
 }
 
 u64 guest_option(const char *name, u64 otherwise)

@@ -7,7 +7,10 @@
 /* Each guest's own program, on the boot hart. When it returns the guest powers off. */
 void guest_main(void);
 
-/* Prints through the SBI debug console, the legacy one, or the UART: the first of them that is there. Any hart. */
+/*
+ * Prints through the SBI debug console, the legacy one, or the UART: the first of them that is there. At most 1023 bytes a
+ * call. Any hart; interrupts are off meanwhile, so that their handlers may print, too.
+ */
 void print(const char *text, ...) __attribute__((format(printf, 1, 2)));
 
 /* Powers the machine off. */
@@ -21,6 +24,9 @@ extern const char *guest_cmdline;
 
 /* The number behind "name=" in the command line, or `otherwise`. */
 u64 guest_option(const char *name, u64 otherwise);
+
+/* A random number of this start's, from the device tree; without one there, the time. */
+u64 guest_random(void);
 
 /* Ends of the image in RAM. */
 extern char image_start[], image_end[];
