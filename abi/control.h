@@ -69,6 +69,8 @@ enum ctl_type {
 		26, /* payload u32 first -> struct ctl_box_record[], those with a number >= first that fit */
 	CTL_BOX_READ =
 		27, /* payload struct ctl_box_at -> struct ctl_log and bytes; -EAGAIN: the disk is at it, ask again */
+	CTL_BOX_WRITE =
+		28, /* payload a line of text, 1 to CTL_NOTE_MAX bytes: among the guests' lines; -ENODEV: no box for it */
 
 	CTL_EVENT_CONSOLE = 100, /* vm, payload u64 offset, then bytes */
 	CTL_EVENT_VM = 101,	 /* vm changed its state: payload struct ctl_vm */
@@ -142,6 +144,8 @@ struct ctl_life {
 	u64 vms_adopted, vms_lost;
 	char text[256];
 };
+
+#define CTL_NOTE_MAX 400u
 
 enum ctl_box_stage { CTL_BOX_NONE = 0, CTL_BOX_OPENING = 1, CTL_BOX_OPEN = 2 };
 

@@ -11,7 +11,8 @@
 
 static bool is_harmless(u16 type)
 {
-	return type != CTL_CONSOLE_INPUT && type != CTL_VM_RESET && type != CTL_VM_START;
+	return type != CTL_CONSOLE_INPUT && type != CTL_VM_RESET && type != CTL_VM_START &&
+	       type != CTL_BOX_WRITE;
 }
 
 void link_send(struct broker *b, struct broker_client *client, struct ctl_header header, const void *payload,

@@ -198,14 +198,15 @@ const struct command commands[] = {
 		.name = "log",
 		.page = "outlive-log",
 		.arguments = "",
-		.options = TALKS | O(FOLLOW) | O(PREVIOUS) | O(SINCE) | O(VM),
+		.options = TALKS | O(FOLLOW) | O(PREVIOUS) | O(SINCE) | O(VM) | O(NOTE),
 		.summary = "show the hypervisor's log",
 		.text = "Prints the host's log. It outlives a crash of the hypervisor, so it tells of earlier lives too, as far "
 			"as the ring goes back. Each line begins with the machine's time in seconds and the hart. With a black box (machine.blackbox in "
 			"the host's file) also what was said before the machine was started can be read.",
 		.examples =
 			"outlive log --follow\noutlive log --previous  # the last words of the life before\n"
-			"outlive log --vm alpha --since 10min",
+			"outlive log --vm alpha --since 10min\n"
+			"outlive log --note 'disk 2 changed'  # to be found with what happened around it",
 		.run = log_command,
 	},
 	{

@@ -294,6 +294,21 @@ static int print_wanted(struct log_reader *r, const struct options *o, double ag
 	return code;
 }
 
+static int write_note(struct client *c, const char *text)
+{
+	struct client_reply reply;
+	struct ctl_box box;
+	int code = box_status(c, &box);
+
+	if (code)
+		return code;
+	if (!box.pmsg) {
+		message_error("the host's black box has no pmsg zone to write to");
+		return EXIT_CODE_NOT_FOUND;
+	}
+	return client_do(c, CTL_BOX_WRITE, 0, text, strlen(text), &reply, "log");
+}
+
 int log_command(const struct options *o)
 {
 	struct client c;
@@ -305,6 +320,14 @@ int log_command(const struct options *o)
 		message_error("--follow and --previous exclude each other");
 		return EXIT_CODE_USAGE;
 	}
+	if (o->note && (o->follow || o->previous || o->since || o->vm)) {
+		message_error("--note goes with no option that chooses lines");
+		return EXIT_CODE_USAGE;
+	}
+	if (o->note && (!*o->note || strlen(o->note) > CTL_NOTE_MAX)) {
+		message_error("--note: a line of 1 to %u bytes", CTL_NOTE_MAX);
+		return EXIT_CODE_USAGE;
+	}
 	if (o->since && !parse_since(o->since, &ago)) {
 		message_error(
 			"--since: \"%s\" is neither a duration like 10min nor a time like 2026-11-20 10:51:00",
@@ -314,7 +337,7 @@ int log_command(const struct options *o)
 	code = client_open(&c, o);
 	if (code)
 		return code;
-	code = print_wanted(&r, o, ago);
+	code = o->note ? write_note(&c, o->note) : print_wanted(&r, o, ago);
 	free(r.line);
 	client_close(&c);
 	return code;

@@ -52,6 +52,9 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_PREVIOUS] = { "previous", "p", NULL, OPTION_KIND_FLAG, AT(previous),
 			      "The log of the life before the present one. In the first life of a machine: of the last time "
 			      "that it ran, out of its black box, and the records that this left." },
+	[OPTION_NOTE] = { "note", NULL, "TEXT", OPTION_KIND_TEXT, AT(note),
+			  "Print nothing: write TEXT, a line, into the host's log and, as one of \"@operator\", among the lines that VMs "
+			  "write to the black box." },
 	[OPTION_SINCE] = { "since", NULL, "TIME", OPTION_KIND_TEXT, AT(since),
 			   "Only lines since then: a duration before now like 10min, or a time like '2026-11-20 10:51:00' "
 			   "(UTC)." },

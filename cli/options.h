@@ -22,7 +22,7 @@ struct options {
 	const char *until, *output;
 	bool overwrite;
 	const char *layout, *size;
-	const char *since, *vm;
+	const char *since, *vm, *note;
 	/* dump, crash */
 	bool dump_host, list, live;
 	const char *region, *symbols, *format, *exclude;
@@ -55,6 +55,7 @@ enum option_id {
 	OPTION_VECTOR,
 	OPTION_FOLLOW,
 	OPTION_PREVIOUS,
+	OPTION_NOTE,
 	OPTION_SINCE,
 	OPTION_VM,
 	OPTION_BACKLOG,

@@ -427,6 +427,11 @@ static int dump_read(struct control_request *r)
 	return guest_dump_read(r->vm, &at, r->reply, CTL_PAYLOAD_MAX, &r->reply_bytes);
 }
 
+static int write_box(struct control_request *r)
+{
+	return recorder_note(r->payload, (u32)r->bytes);
+}
+
 static int dump_end(struct control_request *r)
 {
 	struct ctl_dump_at at = dump_at(r);
@@ -460,6 +465,7 @@ static const struct operation operations[] = {
 	[CTL_BOX] = { box, 0, 0, false, false },
 	[CTL_BOX_RECORDS] = { box_records, 4, 4, false, false },
 	[CTL_BOX_READ] = { read_box, sizeof(struct ctl_box_at), sizeof(struct ctl_box_at), false, false },
+	[CTL_BOX_WRITE] = { write_box, 1, CTL_NOTE_MAX, false, false },
 	[CTL_POWEROFF] = { poweroff, 0, 0, false, false },
 	[CTL_CRASH_RECORD] = { read_crash, sizeof(struct ctl_crash_at), sizeof(struct ctl_crash_at), false,
 			       false },

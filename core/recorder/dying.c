@@ -1,6 +1,7 @@
 /*
- * The last words of a life without an heir, and the end of the log of one that ends in order; see recorder.h. Everything here may run on any hart, on its emergency stack, while
- * the other harts go on, and with the recorder in the middle of something.
+ * The last words of a life without an heir, and the end of the log of one that ends in order; see recorder.h. Everything
+ * here may run on any hart, on its emergency stack, while the other harts go on, and with the recorder in the middle of
+ * something.
  */
 #include "core/arch.h"
 #include "core/estate/estate.h"
@@ -82,7 +83,13 @@ static int last_words(struct blackbox_device *d, u32 stage, const char *why)
 	} else if (is_locked(&recorder.lock)) {
 		b->busy = true;
 	}
-	return error ? error : blackbox_dying(b, d, recorder_time(arch_time()), why);
+	error = error ? error : blackbox_dying(b, d, recorder_time(arch_time()), why);
+	/* What guests have been told that they have written, a ring's fill at a time. */
+	while (!error && b->has_pmsg && pmsg_move_last(&b->pmsg)) {
+		arch_beat();
+		error = blackbox_flush(b);
+	}
+	return error;
 }
 
 static int write_last(const char *why)

@@ -51,6 +51,9 @@ bool pmsg_waits(void);
 void pmsg_move(struct ring *to);
 void pmsg_written(void);
 
+/* As pmsg_move, for the dying: takes no lock, which a hart that has stopped may hold. False: nothing waits, or there is no room. */
+bool pmsg_move_last(struct ring *to);
+
 /* The texts of recorder_oops that have no record yet. */
 bool oops_waits(void);
 bool oops_take(char *to, size_t size);

@@ -10,6 +10,7 @@
 #include "core/blackbox/share.h"
 #include "core/estate/estate.h"
 #include "core/lib/errno.h"
+#include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/pages.h"
 #include "core/recorder/inside.h"
@@ -23,6 +24,7 @@
 #define RATE  KIB(8)
 #define BURST KIB(32)
 
+_Static_assert(sizeof("@operator: \n") + RECORDER_NOTE_MAX <= SHARE_LINE_MAX, "an operator's line fits");
 _Static_assert(BURST >= MAX_VMS * SHARE_LINE_MAX && BURST <= PMSG_DATA_SIZE, "what waits has room");
 
 /* Moved to the black box at a time. */
@@ -154,6 +156,35 @@ void recorder_pmsg(const struct vm *vm, const void *bytes, u32 count)
 	arch_kick(arch_hart());
 }
 
+int recorder_note(const void *text, u32 bytes)
+{
+	char line[SHARE_LINE_MAX], *note;
+	size_t length = format(line, sizeof(line), "@operator: ");
+	int error;
+
+	if (__atomic_load_n(&recorder.stage, __ATOMIC_RELAXED) == RECORDER_OFF || !recorder.layout.sizes.pmsg)
+		return -ENODEV;
+	if (!bytes || bytes > RECORDER_NOTE_MAX)
+		return -EINVAL;
+	note = line + length;
+	for (u32 n = 0; n < bytes; n++) {
+		u8 c = ((const u8 *)text)[n];
+
+		line[length++] = c < ' ' || c == 0x7f ? ' ' : (char)c;
+	}
+	line[length] = '\n';
+	lock_take(&pmsg.lock);
+	begin();
+	error = put_line(estate.pmsg, line, (u32)length + 1);
+	lock_release(&pmsg.lock);
+	if (error)
+		return error;
+	line[length] = '\0';
+	log_line("operator: %s", note);
+	arch_kick(arch_hart());
+	return 0;
+}
+
 /* ---- Towards the disk, with the recorder's lock ---- */
 
 bool pmsg_waits(void)
@@ -177,14 +208,12 @@ static void report_dropped(void)
 	}
 }
 
-void pmsg_move(struct ring *to)
+static void move(struct ring *to)
 {
 	struct pmsg_ring *ring = estate.pmsg;
 	char part[PART];
 
-	lock_take(&pmsg.lock);
 	begin();
-	report_dropped();
 	for (unsigned n = 0; n < RING_PENDING / PART; n++) {
 		u64 head = estate_load(&ring->head);
 		u32 bytes = head - pmsg.taken < PART ? (u32)(head - pmsg.taken) : PART;
@@ -196,7 +225,23 @@ void pmsg_move(struct ring *to)
 		ring_append(to, part, bytes);
 		__atomic_store_n(&pmsg.taken, pmsg.taken + bytes, __ATOMIC_RELAXED);
 	}
+}
+
+void pmsg_move(struct ring *to)
+{
+	lock_take(&pmsg.lock);
+	begin();
+	report_dropped();
+	move(to);
 	lock_release(&pmsg.lock);
+}
+
+bool pmsg_move_last(struct ring *to)
+{
+	u64 taken = pmsg.taken;
+
+	move(to);
+	return pmsg.taken != taken;
 }
 
 void pmsg_written(void)

@@ -11,6 +11,7 @@
 #ifndef CORE_RECORDER_RECORDER_H
 #define CORE_RECORDER_RECORDER_H
 
+#include "abi/control.h"
 #include "abi/types.h"
 
 /* Finds disk and memory. While a life starts, after the drivers and before anything that could make a record. */
@@ -47,6 +48,16 @@ bool recorder_pmsg_fits(const struct vm *vm, const void *bytes, u32 count);
 
 /* Takes what the VM writes, in any pieces; lines get its name in front. Any hart, dev_lock held or not. */
 void recorder_pmsg(const struct vm *vm, const void *bytes, u32 count);
+
+/* Bytes of an operator's line. */
+#define RECORDER_NOTE_MAX CTL_NOTE_MAX
+
+/*
+ * Takes a line of the operator's, without its end, to lie among those of the guests as "@operator: ..."; no VM has such a name.
+ * Any hart. -ENODEV: there is no black box for it; -EINVAL: longer than RECORDER_NOTE_MAX, or empty; -EAGAIN: no room at the
+ * moment, for the disk is slow.
+ */
+int recorder_note(const void *text, u32 bytes);
 
 struct ctl_box;
 struct ctl_box_record;

@@ -524,6 +524,53 @@ static void lines_of_guests_outlive_a_life(void **state)
 	assert_non_null(strstr(ring_text(true), "a: four\n"));
 }
 
+static void operators_write_too(void **state)
+{
+	char text[RECORDER_NOTE_MAX + 1];
+
+	(void)state;
+	assert_int_equal(recorder_note("early", 5), -ENODEV);
+	writer("a");
+	begin_life();
+	work();
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(recorder_note(text, 0), -EINVAL);
+	assert_int_equal(recorder_note(text, sizeof(text)), -EINVAL);
+	assert_int_equal(recorder_note("disk 2\nchanged", 14), 0);
+	write_text(vms[0], "seen\n");
+	work();
+	assert_non_null(strstr(ring_text(true), "@operator: disk 2 changed\na: seen\n"));
+	assert_non_null(strstr(ring_text(false), "operator: disk 2 changed\n"));
+	/* No room: said, and nobody else's line goes for it. */
+	nature.is_mute = true;
+	while (!recorder_note(text, RECORDER_NOTE_MAX))
+		;
+	assert_int_equal(recorder_note(text, RECORDER_NOTE_MAX), -EAGAIN);
+}
+
+/* More than a ring takes at once, and the disk has had no time for any of it. */
+static void last_words_have_what_guests_wrote(void **state)
+{
+	const char *at;
+	char line[40];
+
+	(void)state;
+	writer("a");
+	begin_life();
+	work();
+	for (unsigned n = 0; n < 700; n++) {
+		snprintf(line, sizeof(line), "line %03u of a guest\n", n);
+		write_text(vms[0], line);
+	}
+	recorder_dying("the end");
+	at = ring_text(true);
+	for (unsigned n = 0; n < 700; n++) {
+		snprintf(line, sizeof(line), "a: line %03u of a guest\n", n);
+		at = strstr(at, line);
+		assert_non_null(at);
+	}
+}
+
 static void what_is_there_can_be_read(void **state)
 {
 	struct ctl_box_at at = { .type = PSTORE_KMSG };
@@ -583,7 +630,9 @@ int main(void)
 		TEST(last_words_without_an_heir),
 		TEST(last_words_of_a_short_life),
 		TEST(no_line_is_lost_wherever_a_life_ends),
+		TEST(last_words_have_what_guests_wrote),
 		TEST(guests_have_shares),
+		TEST(operators_write_too),
 		TEST(lines_of_guests_outlive_a_life),
 		TEST(what_is_there_can_be_read),
 	};
