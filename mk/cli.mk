@@ -4,7 +4,7 @@
 CLI_C := $(call sources,cli,*.c)
 CLI_SHARED := core/control/frame.c core/lib/crc32c.c core/lib/format.c $(call sources,core/blackbox,*.c)
 CLI_OBJECTS := $(CLI_C:%.c=$(BUILD)/host/plain/%.o)
-CLI_LIBS := -lyaml -ljansson -lz -llz4 -ldw -lelf
+CLI_LIBS := -lyaml -ljansson -lz -llz4 -ldw -lelf -lm
 
 ALL += $(BUILD)/outlive
 
