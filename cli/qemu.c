@@ -73,6 +73,19 @@ int qemu_check(const char *program)
 	return -1;
 }
 
+void qemu_version(const char *program, char *to, size_t size)
+{
+	char answer[256];
+	const char *version;
+
+	*to = '\0';
+	if (ask_version(program ? program : QEMU_DEFAULT, answer, sizeof(answer)) != 0)
+		return;
+	version = strstr(answer, "version ");
+	if (version)
+		snprintf(to, size, "%.*s", (int)strspn(version + 8, "0123456789."), version + 8);
+}
+
 /* Both ends of a stream between this process and QEMU; ours is non-blocking and stays here, QEMU's goes along. */
 static int make_stream(int *ours, int *theirs)
 {

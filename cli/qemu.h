@@ -25,6 +25,9 @@ struct qemu {
 /* Is it there, does it run, is it recent enough (7.2)? 0, or -1 with the error printed. */
 int qemu_check(const char *program);
 
+/* Its version, "7.2.22"; "" if it does not say. */
+void qemu_version(const char *program, char *to, size_t size);
+
 /*
  * The command line for a plan whose pack is in `dir`; NULL-terminated, free with qemu_free_arguments. control_fd and
  * serial_fd are the numbers that the sockets have in QEMU.

@@ -34,7 +34,7 @@ void table_cell(struct table *t, const char *format, ...)
 	append(t, text);
 }
 
-void table_end(struct table *t)
+void table_print(struct table *t, FILE *to)
 {
 	int width[TABLE_COLUMNS_MAX] = { 0 };
 
@@ -49,12 +49,17 @@ void table_end(struct table *t)
 		bool is_last = column + 1 == t->columns;
 
 		if (t->is_left[column])
-			printf("%s%-*s", column ? "  " : "", is_last ? 0 : width[column], t->cells[i]);
+			fprintf(to, "%s%-*s", column ? "  " : "", is_last ? 0 : width[column], t->cells[i]);
 		else
-			printf("%s%*s", column ? "  " : "", width[column], t->cells[i]);
+			fprintf(to, "%s%*s", column ? "  " : "", width[column], t->cells[i]);
 		if (is_last)
-			putchar('\n');
+			fputc('\n', to);
 		free(t->cells[i]);
 	}
 	free(t->cells);
+}
+
+void table_end(struct table *t)
+{
+	table_print(t, stdout);
 }

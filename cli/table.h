@@ -3,6 +3,7 @@
 #define CLI_TABLE_H
 
 #include "abi/types.h"
+#include <stdio.h>
 
 #define TABLE_COLUMNS_MAX 16
 
@@ -21,5 +22,8 @@ void table_cell(struct table *t, const char *format, ...) __attribute__((format(
 
 /* Prints the table and frees it. */
 void table_end(struct table *t);
+
+/* The same, to somewhere else than standard output. */
+void table_print(struct table *t, FILE *to);
 
 #endif
