@@ -28,10 +28,10 @@ WARDEN_TEST_CFLAGS := $(LANGUAGE) $(PATHS) $(WARNINGS) -O2 -DPADDING=380000 -ffr
 	-march=rv64imafdc_zicsr_zifencei -mabi=lp64 -fno-stack-protector -fno-jump-tables -msmall-data-limit=0
 TEST_PROGRAMS += $(WARDEN_TEST)
 
-$(WARDEN_TEST): warden/test/payload.S warden/test/payload.c warden/test/payload.ld $(call sources,abi,*.h) mk/warden.mk
+$(WARDEN_TEST): $(call sources,warden/test,*) $(call sources,abi,*.h) mk/warden.mk
 	$(call say,TARGET,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CROSS)gcc $(WARDEN_TEST_CFLAGS) -nostdlib -static -no-pie -Wl,-T,warden/test/payload.ld -Wl,--build-id=none \
-		-Wl,--no-relax -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -o $(@:.bin=.elf) warden/test/payload.S \
-		warden/test/payload.c
+		-Wl,--no-relax -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -o $(@:.bin=.elf) \
+		warden/test/payload.S $(filter warden/test/%.c,$^)
 	$(Q)$(CROSS)objcopy -O binary $(@:.bin=.elf) $@
