@@ -306,6 +306,12 @@ static inline bool driver_interrupted(unsigned vm, unsigned slot)
 	return driver_in(vm, slot, 0x60) & 1;
 }
 
+/* The line of the slot is up at the interrupt controller. */
+static inline bool driver_line(unsigned vm, unsigned slot)
+{
+	return vms[vm]->s->plic.line >> GUEST_VIRTIO_IRQ(slot) & 1;
+}
+
 static inline void driver_acknowledge(unsigned vm, unsigned slot)
 {
 	driver_out(vm, slot, 0x64, 3);
