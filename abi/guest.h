@@ -15,7 +15,8 @@
 #define GUEST_INFO 0
 /*
  * (bytes, address low, address high) -> bytes taken: text for the pmsg zone of the host's black box, as the DBCN's
- * console write has its arguments. 0 bytes taken: over the VM's share for now. SBI_ERR_NOT_SUPPORTED: the host has none.
+ * console write has its arguments. 0 bytes taken: the VM has used up its share, which grows
+ * again with time. SBI_ERR_NOT_SUPPORTED: the host has none.
  */
 #define GUEST_PMSG_WRITE 1
 

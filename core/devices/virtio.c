@@ -384,8 +384,8 @@ static int virtio_write(struct vm *vm, unsigned unit, struct txn *t, u64 offset,
 /* ---- Work ---- */
 
 /*
- * The VM is being dumped, and its devices must leave its memory alone for now. Marks stay, virtio_wake follows. Before each
- * piece of work: a device writes no more in one than a snapshot keeps room for.
+ * A dump holds the VM, or has no room for old pages: until virtio_wake its devices leave its memory alone, and what is
+ * marked stays so. To be asked before each piece of work: a device writes no more in one than a snapshot keeps room for.
  */
 static bool virtio_stalled(const struct vm *vm)
 {
