@@ -49,6 +49,23 @@ static void ram_join(struct machine_record *m)
 	m->ram_count = m->ram_count ? last + 1 : 0;
 }
 
+/* Does `add` with each of the ranges in a node's `reg`. 0 or the first error. */
+static int each_range(struct fdt_reader *r, int node,
+		      int (*add)(struct fdt_reader *r, int node, struct machine_range range))
+{
+	int count = fdt_reader_reg_count(r, node);
+	int error = count < 0 ? count : 0;
+
+	for (int i = 0; !error && i < count; i++) {
+		struct machine_range range;
+
+		error = fdt_reader_reg(r, node, i, &range);
+		if (!error)
+			error = add(r, node, range);
+	}
+	return error;
+}
+
 static int ram_read(struct fdt_reader *r)
 {
 	int node;
@@ -56,20 +73,11 @@ static int ram_read(struct fdt_reader *r)
 	fdt_for_each_subnode(node, r->fdt, 0)
 	{
 		const char *type = fdt_reader_string(r, node, "device_type");
-		int count, error = 0;
+		int error;
 
 		if (!type || strcmp(type, "memory") != 0 || !fdt_reader_is_okay(r, node))
 			continue;
-		count = fdt_reader_reg_count(r, node);
-		if (count < 0)
-			return count;
-		for (int i = 0; !error && i < count; i++) {
-			struct machine_range range;
-
-			error = fdt_reader_reg(r, node, i, &range);
-			if (!error)
-				error = ram_add(r, node, range);
-		}
+		error = each_range(r, node, ram_add);
 		if (error)
 			return error;
 	}
@@ -99,20 +107,11 @@ static int reserved_nodes_read(struct fdt_reader *r)
 		return 0;
 	fdt_for_each_subnode(node, r->fdt, parent)
 	{
-		int count, error = 0;
+		int error;
 
 		if (!fdt_getprop(r->fdt, node, "reg", NULL) || !fdt_reader_is_okay(r, node))
 			continue;
-		count = fdt_reader_reg_count(r, node);
-		if (count < 0)
-			return count;
-		for (int i = 0; !error && i < count; i++) {
-			struct machine_range range;
-
-			error = fdt_reader_reg(r, node, i, &range);
-			if (!error)
-				error = reserve(r, node, range);
-		}
+		error = each_range(r, node, reserve);
 		if (error)
 			return error;
 	}
