@@ -26,8 +26,7 @@ void diagnostics_add(struct diagnostics *d, unsigned line, const char *field, co
 	item->line = line;
 	item->field = d->file || !*field ? memory_copy(field) : memory_format("--%s", option_name(field));
 	va_start(list, format);
-	if (vasprintf(&item->text, format, list) < 0)
-		item->text = memory_copy("out of memory");
+	item->text = memory_format_list(format, list);
 	va_end(list);
 }
 

@@ -25,16 +25,15 @@ static void put(struct text *t, const char *format, ...)
 {
 	va_list list;
 	char *line;
-	int count;
+	size_t count;
 
 	va_start(list, format);
-	count = vasprintf(&line, format, list);
+	line = memory_format_list(format, list);
 	va_end(list);
-	if (count < 0)
-		return;
-	t->bytes = memory_resize(t->bytes, t->count + (size_t)count, 1);
-	memcpy(t->bytes + t->count, line, (size_t)count);
-	t->count += (size_t)count;
+	count = strlen(line);
+	t->bytes = memory_resize(t->bytes, t->count + count, 1);
+	memcpy(t->bytes + t->count, line, count);
+	t->count += count;
 	free(line);
 }
 

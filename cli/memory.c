@@ -30,17 +30,23 @@ void *memory_resize(void *old, size_t count, size_t size)
 	return p;
 }
 
+char *memory_format_list(const char *format, va_list list)
+{
+	char *text;
+
+	if (vasprintf(&text, format, list) < 0)
+		out_of_memory();
+	return text;
+}
+
 char *memory_format(const char *format, ...)
 {
 	va_list list;
 	char *text;
-	int length;
 
 	va_start(list, format);
-	length = vasprintf(&text, format, list);
+	text = memory_format_list(format, list);
 	va_end(list);
-	if (length < 0)
-		out_of_memory();
 	return text;
 }
 

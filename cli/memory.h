@@ -3,6 +3,7 @@
 #define CLI_MEMORY_H
 
 #include "abi/types.h"
+#include <stdarg.h>
 
 /* Zeroed memory for count objects; free() it. */
 void *memory_new(size_t count, size_t size) __attribute__((returns_nonnull));
@@ -11,7 +12,9 @@ void *memory_new(size_t count, size_t size) __attribute__((returns_nonnull));
 void *memory_resize(void *old, size_t count, size_t size) __attribute__((returns_nonnull));
 
 /* A formatted string; free() it. */
-char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
+char *memory_format_list(const char *format, va_list list)
+	__attribute__((format(printf, 1, 0), returns_nonnull));
 
 /* A copy; free() it. */
 char *memory_copy(const char *text);

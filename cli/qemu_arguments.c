@@ -28,8 +28,7 @@ static void add(struct arguments *a, const char *format, ...)
 	char *text;
 
 	va_start(list, format);
-	if (vasprintf(&text, format, list) < 0)
-		abort();
+	text = memory_format_list(format, list);
 	va_end(list);
 	/* Always with a NULL behind it. */
 	a->list = memory_resize(a->list, a->count + 2, sizeof(*a->list));

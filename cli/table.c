@@ -25,13 +25,10 @@ void table_begin(struct table *t, const char *const *heads, size_t columns)
 void table_cell(struct table *t, const char *format, ...)
 {
 	va_list list;
-	char *text;
 
 	va_start(list, format);
-	if (vasprintf(&text, format, list) < 0)
-		text = memory_copy("");
+	append(t, memory_format_list(format, list));
 	va_end(list);
-	append(t, text);
 }
 
 void table_print(struct table *t, FILE *to)
