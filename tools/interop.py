@@ -18,6 +18,9 @@ import tarfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/machine"))
+from lib.counting import check, end  # noqa: E402
+
 INIT = r"""#!/bin/sh
 mount -t proc none /proc
 mount -t sysfs none /sys
@@ -55,16 +58,6 @@ sync
 echo "interop done"
 poweroff -f
 """
-
-failures = 0
-
-
-def check(holds, what):
-    global failures
-    if not holds:
-        failures += 1
-        print(f"FAILED (line {sys._getframe(1).f_lineno}): {what}")
-
 
 class Guest:
     def __init__(self, kernel, busybox, work):
@@ -212,8 +205,7 @@ def main():
     we_read_linux(guest, outlive, few, seconds)
     we_read_linux(guest, outlive, many, seconds)
     linux_erases_ours(guest, outlive, debian, kmsg_only)
-    print(f"interop: {failures} failures" if failures else "interop: all good")
-    sys.exit(1 if failures else 0)
+    end()
 
 
 main()

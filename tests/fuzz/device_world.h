@@ -58,8 +58,6 @@ static void world_transfer(const struct blk_request *r)
 
 static struct blk_backend world_blk = { .sectors = WORLD_SECTORS, .submit = world_submit };
 struct blk_backend *blk_backends[BLK_BACKENDS_MAX] = { &world_blk };
-struct net_backend *net_backend;
-struct stream_backend *control_stream;
 
 void entropy_read(void *to, size_t bytes)
 {

@@ -89,13 +89,6 @@ static void finish(unsigned n)
 
 static struct blk_backend disk = { .sectors = SECTORS, .submit = submit };
 struct blk_backend *blk_backends[BLK_BACKENDS_MAX] = { [3] = &disk };
-struct net_backend *net_backend;
-struct stream_backend *control_stream;
-
-void entropy_read(void *to, size_t bytes)
-{
-	memset(to, 0, bytes);
-}
 
 void drivers_poll(void)
 {

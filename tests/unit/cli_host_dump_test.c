@@ -139,18 +139,6 @@ static void disk_poll(void)
 }
 
 static struct blk_backend disk = { .submit = submit };
-struct blk_backend *blk_backends[BLK_BACKENDS_MAX];
-struct net_backend *net_backend;
-struct stream_backend *control_stream;
-
-void entropy_read(void *to, size_t bytes)
-{
-	memset(to, 0, bytes);
-}
-
-void drivers_poll(void)
-{
-}
 
 /* ---- Lives ---- */
 

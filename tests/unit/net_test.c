@@ -35,17 +35,6 @@ static int transmit(struct net_backend *b, const void *frame, size_t bytes)
 
 static struct net_backend uplink = { .transmit = transmit };
 struct net_backend *net_backend = &uplink;
-struct blk_backend *blk_backends[BLK_BACKENDS_MAX];
-struct stream_backend *control_stream;
-
-void entropy_read(void *to, size_t bytes)
-{
-	memset(to, 0, bytes);
-}
-
-void drivers_poll(void)
-{
-}
 
 /* ---- The drivers ---- */
 

@@ -39,14 +39,6 @@ static int disk_submit(struct blk_backend *b, struct blk_request *r)
 }
 
 static struct blk_backend disk = { .submit = disk_submit };
-struct blk_backend *blk_backends[BLK_BACKENDS_MAX];
-struct net_backend *net_backend;
-struct stream_backend *control_stream;
-
-void entropy_read(void *to, size_t bytes)
-{
-	memset(to, 0, bytes);
-}
 
 u64 clock_read(void)
 {
