@@ -12,7 +12,7 @@ unsigned witness_workers;
 u64 witness_boot;
 
 /* More lines than these tell nothing new. */
-#define ERROR_LINES 64
+#define ERROR_LINES 256
 
 /* What QEMU and its kin put at the end of RAM, the device tree for one. */
 #define RAM_END_KEPT MIB(4)

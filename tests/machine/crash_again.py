@@ -8,22 +8,13 @@ import subprocess
 import time
 
 from lib import steps
+from lib.debugger import qemu_with_debugger
 from lib.host import BUILD, CRASHES_AT_WILL, OUTLIVE, Host, environment, scratch, worker
 from lib.steps import check, note, wait_for
 
 # Functions of the heir, in the order in which it comes to them.
 POINTS = ("adopt_redo", "adopt_vms", "adopt_resume")
 SLOTS = (0x80200000, 0x80a00000)
-
-
-def qemu_with_debugger():
-    """A QEMU that listens for gdb on a socket, without the command knowing."""
-    script = scratch() / "qemu-gdb"
-    script.write_text("#!/bin/sh\n"
-                      f'[ "$1" = --version ] && exec qemu-system-riscv64 --version\n'
-                      f'exec qemu-system-riscv64 "$@" -gdb unix:path={scratch()}/gdb,server=on,wait=off\n', encoding="utf-8")
-    script.chmod(0o755)
-    return script
 
 
 class Debugger:
