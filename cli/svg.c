@@ -1,5 +1,6 @@
 /* Writes SVG: see svg.h. */
 #include "cli/svg.h"
+#include "cli/memory.h"
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -117,12 +118,11 @@ void svg_text(FILE *to, double x, double y, enum svg_anchor anchor, const char *
 	char *text;
 
 	va_start(list, format);
-	if (vasprintf(&text, format, list) < 0)
-		text = NULL;
+	text = memory_format_list(format, list);
 	va_end(list);
 	fprintf(to, "<text class=\"%s\" x=\"%.2f\" y=\"%.2f\" text-anchor=\"%s\">", class, x, y,
 		anchors[anchor]);
-	put_escaped(to, text ? text : "");
+	put_escaped(to, text);
 	fputs("</text>\n", to);
 	free(text);
 }
