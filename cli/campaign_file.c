@@ -1,9 +1,11 @@
 /* The file of results: see campaign_file.h. */
 #include "cli/campaign_file.h"
+#include "cli/clock.h"
 #include "cli/memory.h"
 #include "cli/message.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES KIB(16)
+#define LOCK_MS	       1000
 
 /* ---- Reading ---- */
 
@@ -231,19 +234,32 @@ static int put_line(struct campaign_file *file, json_t *value)
 	return error;
 }
 
-static int open_locked(struct campaign_file *file)
+/* Takes the lock. Of a campaign that has just been killed, a run that had just begun may hold it for a moment. */
+static int lock_file(int fd)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	u64 begun = clock_ms();
+
+	while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+		if (errno != EACCES && errno != EAGAIN)
+			return -errno;
+		if (clock_ms() - begun > LOCK_MS)
+			return -EBUSY;
+		poll(NULL, 0, 20);
+	}
+	return 0;
+}
+
+static int open_locked(struct campaign_file *file)
+{
 	int error;
 
 	file->fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-	if (file->fd < 0 || fcntl(file->fd, F_OFD_SETLK, &lock) < 0) {
-		error = file->fd < 0 || (errno != EACCES && errno != EAGAIN) ? -errno : -EBUSY;
+	error = file->fd < 0 ? -errno : lock_file(file->fd);
+	if (error)
 		message_error("%s: %s", file->path,
 			      error == -EBUSY ? "another campaign writes to it" : strerror(-error));
-		return error;
-	}
-	return 0;
+	return error;
 }
 
 int campaign_file_begin(struct campaign_file *file, const char *directory, const struct campaign_head *head,

@@ -62,6 +62,8 @@ static int do_run(void *arg, u64 number, void *answer)
 {
 	struct work *w = arg;
 
+	/* With it goes the lock, which belongs to the open file. */
+	close(w->file.fd);
 	return w->order->run(&w->settings, number, answer);
 }
 
