@@ -183,6 +183,7 @@ static void work(void *unused)
 		probe();
 		if (ticks_alive() >= next_report && index == 0) {
 			report(next_report - start);
+			ticks_tell_pauses();
 			next_report += report_period;
 		}
 		if (turn % load == 0)

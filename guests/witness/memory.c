@@ -9,6 +9,10 @@
 
 #define SLICE	     KIB(16)
 #define SLICE_ERRORS 4 /* told of one slice */
+#define WIDE_TURN    4 /* blocks read in a turn */
+
+/* The device tree is in the last block of the first GiB, or of RAM if that is smaller (docs/guests.md). */
+#define OURS_END GIB(1)
 
 struct part {
 	u64 begin;   /* address */
@@ -22,14 +26,21 @@ struct part {
 
 static struct part parts[WITNESS_HARTS_MAX];
 static u64 grow_period;
+static u64 wide_blocks; /* of all RAM, that are read: see `wide`; 0: none is */
 
 u64 memory_slices;
 
 void memory_start(u64 begin, u64 end)
 {
-	u64 blocks = end > begin ? (end - begin) / BLOCK_SIZE / witness_workers : 0;
+	u64 limit = guest_ram_base + OURS_END - BLOCK_SIZE;
+	u64 blocks;
 	u64 most = guest_option("mib", 16) * (MIB(1) / SLICE);
 
+	end = end < limit ? end : limit;
+	blocks = end > begin ? (end - begin) / BLOCK_SIZE / witness_workers : 0;
+	/* From the image on: what is before it is not ours on every machine. */
+	if (guest_option("wide", 0))
+		wide_blocks = (guest_ram_base + guest_ram_size - (u64)image_start) / BLOCK_SIZE;
 	grow_period = guest_option("grow", 50) * guest_timebase / 1000;
 	for (unsigned i = 0; i < witness_workers; i++) {
 		parts[i].begin = begin + i * blocks * BLOCK_SIZE;
@@ -76,10 +87,23 @@ static void grow(struct part *p)
 	p->grow_at = time_now() + grow_period;
 }
 
+/* So that all RAM is mapped, as in a guest that uses what it has. */
+static void read_widely(void)
+{
+	static u64 block;
+
+	for (unsigned i = 0; wide_blocks && i < WIDE_TURN; i++) {
+		u64 n = __atomic_fetch_add(&block, 1, __ATOMIC_RELAXED) % wide_blocks;
+
+		(void)*(volatile u64 *)(image_start + BLOCK_SIZE * n);
+	}
+}
+
 void memory_step(void)
 {
 	struct part *p = &parts[self_index()];
 
+	read_widely();
 	if (p->next == 0 && p->count < p->most && time_now() >= p->grow_at)
 		grow(p);
 	if (!p->count)

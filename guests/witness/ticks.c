@@ -9,20 +9,18 @@ typedef unsigned long long ull;
 /* A gap of the spinning vCPU is remembered from this many microseconds on. */
 #define SPIN_GAP_US 5
 
-/* How many ticks a line about a pause shows. */
+/* How many ticks a line about a pause shows, and how many such lines a vCPU has at a time. */
 #define PAUSE_TICKS 48
+#define PAUSE_LINES 8
 
 static u64 tick;	/* period, in ticks of time */
-static u64 pause_least; /* 0: pauses are not told */
+static u64 pause_least; /* of a gap that is told of, ~0: none is */
 static u64 newest;	/* the latest that any vCPU has read */
 
-/* Of the spinning vCPU: when it took ticks, and its gaps. Entry n is at n modulo the size. */
+/* When the spinning vCPU took ticks: number n is at n modulo the size. */
+#define SPIN_TICKS 4096
 static u64 spin_tick[SPIN_TICKS];
 static u64 spin_ticks;
-static struct {
-	u64 from, to;
-} spin_gap[SPIN_GAPS];
-static u64 spin_gaps;
 
 u64 ticks_us(u64 ticks)
 {
@@ -40,6 +38,8 @@ bool ticks_start(u64 period)
 
 	tick = period;
 	pause_least = guest_option("pauses", 0) * guest_timebase / 1000000;
+	if (!pause_least)
+		pause_least = ~0ull;
 	w->alive = time_now();
 	w->due = w->alive + period;
 	return guard(stimecmp_write, w->due) == ~0ull;
@@ -89,26 +89,30 @@ static u64 time_checked(const struct witness *w, bool others)
 	return now;
 }
 
-static void gap_note(struct witness *w, u64 gap)
+/* Nothing was seen of the vCPU from its last sign of life until now. Gaps of `least` are remembered. */
+static inline void gap_note(struct witness *w, u64 now, u64 least)
 {
+	u64 gap = now - w->alive;
+
+	if (__builtin_expect(gap >= least, 0)) {
+		w->gaps[w->gap_count % WITNESS_GAPS] = (struct gap){ w->alive, now };
+		__atomic_store_n(&w->gap_count, w->gap_count + 1, __ATOMIC_RELEASE);
+	}
 	if (gap > __atomic_load_n(&w->gap, __ATOMIC_RELAXED))
 		__atomic_store_n(&w->gap, gap, __ATOMIC_RELAXED);
+	w->alive = now;
 }
 
 u64 ticks_alive(void)
 {
 	struct witness *w = self();
 	/* A tick in the middle would find a later time than we do. */
-	u64 enabled = csr_read(sstatus) & SSTATUS_SIE, before, now;
+	u64 enabled = csr_read(sstatus) & SSTATUS_SIE, now;
 
 	csr_clear(sstatus, SSTATUS_SIE);
-	before = w->alive;
 	now = time_checked(w, true);
-	w->alive = now;
-	gap_note(w, now - before);
+	gap_note(w, now, pause_least);
 	csr_set(sstatus, enabled);
-	if (pause_least && now - before >= pause_least && w == witnesses)
-		ticks_tell_pause(before, now);
 	return now;
 }
 
@@ -117,38 +121,30 @@ _Noreturn void ticks_spin(void)
 	struct witness *w = self();
 	u64 least = SPIN_GAP_US * guest_timebase / 1000000;
 
-	for (u64 turn = 0;; turn++) {
-		u64 now = time_checked(w, turn % 1024 == 0), gap = now - w->alive;
-
-		if (__builtin_expect(gap >= least, 0)) {
-			spin_gap[spin_gaps % SPIN_GAPS].from = w->alive;
-			spin_gap[spin_gaps % SPIN_GAPS].to = now;
-			__atomic_store_n(&spin_gaps, spin_gaps + 1, __ATOMIC_RELEASE);
-		}
-		gap_note(w, gap);
-		w->alive = now;
-	}
+	for (u64 turn = 0;; turn++)
+		gap_note(w, time_checked(w, turn % 1024 == 0), least);
 }
 
-/* The longest gap of the spinning vCPU that lies in a span at least in part; its number, or ~0. */
-static u64 longest_gap(u64 from, u64 to)
+/* The longest gap of the spinning vCPU that lies in a span at least in part. */
+static struct gap longest_gap(u64 from, u64 to)
 {
-	u64 end = __atomic_load_n(&spin_gaps, __ATOMIC_ACQUIRE), best = ~0ull, most = 0;
+	const struct witness *w = &witnesses[witness_count - 1];
+	u64 end = __atomic_load_n(&w->gap_count, __ATOMIC_ACQUIRE);
+	struct gap best = { 0, 0 };
 
-	for (u64 n = end > SPIN_GAPS ? end - SPIN_GAPS : 0; n < end; n++) {
-		u64 begun = spin_gap[n % SPIN_GAPS].from, over = spin_gap[n % SPIN_GAPS].to;
+	for (u64 n = end > WITNESS_GAPS ? end - WITNESS_GAPS : 0; n < end; n++) {
+		struct gap g = w->gaps[n % WITNESS_GAPS];
 
-		if (begun < to && over > from && over - begun > most) {
-			most = over - begun;
-			best = n % SPIN_GAPS;
-		}
+		if (g.from < to && g.to > from && g.to - g.from > best.to - best.from)
+			best = g;
 	}
 	return best;
 }
 
-void ticks_tell_pause(u64 from, u64 to)
+static void tell(unsigned worker, struct gap pause)
 {
-	u64 end = __atomic_load_n(&spin_ticks, __ATOMIC_ACQUIRE), count = 0, gap = longest_gap(from, to);
+	u64 end = __atomic_load_n(&spin_ticks, __ATOMIC_ACQUIRE), count = 0;
+	struct gap gap = longest_gap(pause.from, pause.to);
 	char at[PAUSE_TICKS * 21];
 	size_t length = 0;
 
@@ -156,16 +152,30 @@ void ticks_tell_pause(u64 from, u64 to)
 	for (u64 n = end; n > 0 && end - n < SPIN_TICKS; n--) {
 		u64 when = spin_tick[(n - 1) % SPIN_TICKS];
 
-		if (when < from)
+		if (when < pause.from)
 			break;
-		if (when > to)
+		if (when > pause.to)
 			continue;
 		if (count++ < PAUSE_TICKS)
 			length += format(at + length, sizeof(at) - length, count == 1 ? "%llu" : ",%llu",
 					 (ull)when);
 	}
-	print("WITNESS PAUSE from=%llu to=%llu us=%llu spin_ticks=%llu spin_gap_us=%llu spin_gap_at=%llu at=%s\n",
-	      (ull)from, (ull)to, (ull)ticks_us(to - from), (ull)count,
-	      (ull)(gap == ~0ull ? 0 : ticks_us(spin_gap[gap].to - spin_gap[gap].from)),
-	      (ull)(gap == ~0ull ? 0 : spin_gap[gap].from), at);
+	print("WITNESS PAUSE hart=%u from=%llu to=%llu us=%llu spin_ticks=%llu spin_gap_us=%llu spin_gap_at=%llu at=%s\n",
+	      worker, (ull)pause.from, (ull)pause.to, (ull)ticks_us(pause.to - pause.from), (ull)count,
+	      (ull)ticks_us(gap.to - gap.from), (ull)gap.from, at);
+}
+
+void ticks_tell_pauses(void)
+{
+	static u64 told[WITNESS_HARTS_MAX];
+
+	/* Of a vCPU that is in a pause now it is told later. */
+	for (unsigned i = 0; i < witness_workers; i++) {
+		u64 end = __atomic_load_n(&witnesses[i].gap_count, __ATOMIC_ACQUIRE);
+
+		if (end - told[i] > PAUSE_LINES)
+			told[i] = end - PAUSE_LINES;
+		for (; told[i] < end; told[i]++)
+			tell(i, witnesses[i].gaps[told[i] % WITNESS_GAPS]);
+	}
 }

@@ -26,12 +26,13 @@
  * what this guest does not have.
  *
  * Command line (numbers): period=100 ms between lines, tick=1000 us, mib=16 MiB at most that one vCPU checks, grow=50 ms
- * between new pieces of them, load=8 turns between sleeps, pauses=0: longest gap in us of vCPU 0 without a line
+ * between new pieces of them, load=8 turns between sleeps, wide=1: one word of each block of all RAM is read over and over,
+ * pauses=0: gaps of a worker of so many us have a line of their own, behind the next line of figures; 0: none
  *
- *   WITNESS PAUSE from=T to=T us=N spin_ticks=N spin_gap_us=N spin_gap_at=T at=T,T,...
+ *   WITNESS PAUSE hart=N from=T to=T us=N spin_ticks=N spin_gap_us=N spin_gap_at=T at=T,T,...
  *
  * which says what the spinning vCPU did meanwhile: ticks taken, the longest gap and when it began, and when the last ticks
- * were, in ticks of `time`. 0: never.
+ * were, in ticks of `time`.
  */
 #ifndef GUESTS_WITNESS_WITNESS_H
 #define GUESTS_WITNESS_WITNESS_H
@@ -41,20 +42,25 @@
 
 #define WITNESS_HARTS_MAX 8
 
-/* What the spinning vCPU remembers, for the lines about pauses: powers of two. */
-#define SPIN_TICKS 1024
-#define SPIN_GAPS  256
+/* Gaps that a vCPU remembers. The one that spins has one for each time that an emulator lets others run. */
+#define WITNESS_GAPS 1024
 
-/* One of our vCPUs. Written by itself, read by the first one for its line; `gap` and `late` are taken by it. */
+struct gap {
+	u64 from, to;
+};
+
+/* One of our vCPUs. Written by itself, read by the first one for its line; it takes `gap`. */
 struct witness {
-	u64 due;		      /* of the next tick */
-	u64 ticks;		      /* taken */
-	u64 lost;		      /* ticks whose time went by before one was taken */
-	u64 alive;		      /* when it was last seen to do something */
-	u64 gap;		      /* the longest that it was not */
-	u64 answered, answer, wanted; /* signals.c */
-	u64 ipis;		      /* that were wanted from it and came */
-	u64 extra;		      /* that nobody had sent */
+	u64 due;   /* of the next tick */
+	u64 ticks; /* taken */
+	u64 lost;  /* ticks whose time went by before one was taken */
+	u64 alive; /* when it was last seen to do something */
+	u64 gap;   /* the longest that it was not */
+	u64 gap_count;
+	struct gap gaps[WITNESS_GAPS]; /* number n is at n modulo the size */
+	u64 answered, answer, wanted;  /* signals.c */
+	u64 ipis;		       /* that were wanted from it and came */
+	u64 extra;		       /* that nobody had sent */
 	u64 random;
 };
 
@@ -137,8 +143,8 @@ u64 ticks_alive(void);
 /* For the vCPU that spins: never returns. */
 _Noreturn void ticks_spin(void);
 
-/* Prints a line about a pause of the first vCPU. */
-void ticks_tell_pause(u64 from, u64 to);
+/* Prints lines about the workers' pauses since the last call. */
+void ticks_tell_pauses(void);
 
 /* Ticks of `time` as microseconds. */
 u64 ticks_us(u64 ticks);
