@@ -70,19 +70,21 @@ int campaign_outcome_find(const char *name);
 
 /* ---- The plan ---- */
 
+#define FAULT_PLACES 4
+
 /* Where a fault happens in time. */
 struct fault_moment {
-	bool is_place; /* when a hart has come to `place` `times` times; else, or if that does not happen, at a time */
-	u64 place;    /* offset of an instruction in the image */
-	u32 times;    /* at least 1 */
-	u64 delay_us; /* of the machine's running, from the time that all guests are at work */
+	bool is_place; /* when a hart has come to one of `places` `times` times; else, or without that, at a time */
+	u64 places[FAULT_PLACES]; /* offsets of instructions in the image */
+	u32 times;		  /* at least 1 */
+	u64 delay_us;		  /* since all guests are at work */
 };
 
-/* Draws become concrete when the machine is stopped and shows what it has: a draw `d` of n things takes d % n. */
+/* Draws become concrete when the machine is stopped and shows what it has: a draw d of n things takes d % n. */
 struct fault {
 	enum fault_kind kind;
 	struct fault_moment moment;
-	u64 hart;   /* draw among those in the hypervisor; not for moments at a place */
+	u64 hart;   /* draw among those in the hypervisor; a moment at a place has its hart */
 	u64 target; /* draw: which register, byte or entry */
 	u64 bit;    /* draw: which bit of it */
 	u64 value;  /* of a wild store */
@@ -91,13 +93,14 @@ struct fault {
 struct campaign_fault {
 	u64 seed, run;
 	struct fault first;
-	struct fault second; /* FAULT_RECOVERY: in the heir */
+	struct fault
+		second; /* FAULT_RECOVERY: what happens to the heir; delay_us counts since it has been entered */
 };
 
 /* What the plan has to know of the hypervisor's image. */
 struct campaign_text {
-	const u64 *instructions; /* offsets of the instructions that a breakpoint can be put on */
-	size_t count;
+	const u32 *instructions; /* offsets, ascending */
+	size_t count;		 /* not 0 */
 };
 
 /*

@@ -46,7 +46,7 @@ const struct command commands[] = {
 		.page = "outlive-run",
 		.arguments = "[FILE]",
 		.arguments_max = 1,
-		.options = EVERY | O(QUIET) | O(DETACH) | O(NAME) | O(DIR) | O(QEMU) | O(FIRMWARE) |
+		.options = EVERY | O(QUIET) | O(DETACH) | O(NAME) | O(DIR) | O(QEMU) | O(FIRMWARE) | O(GDB) |
 			   O(ICOUNT) | O(TIMEOUT) | O(KERNEL) | O(INITRD) | O(APPEND) | O(VCPUS) | O(MEMORY) |
 			   O(DISK) | O(HARTS) | O(FLAT) | O(VECTOR),
 		.summary = "start a host under QEMU",

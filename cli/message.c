@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static bool is_quiet;
+static bool is_quiet, is_mute;
 
 static void line(const char *kind, const char *format, va_list list)
 {
@@ -18,6 +18,8 @@ void message_error(const char *format, ...)
 {
 	va_list list;
 
+	if (is_mute)
+		return;
 	va_start(list, format);
 	line("error: ", format, list);
 	va_end(list);
@@ -37,4 +39,9 @@ void message_note(const char *format, ...)
 void message_quiet(bool quiet)
 {
 	is_quiet = quiet;
+}
+
+void message_mute(bool mute)
+{
+	is_mute = mute;
 }

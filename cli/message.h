@@ -12,4 +12,7 @@ void message_note(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 void message_quiet(bool quiet);
 
+/* No errors either, for who expects them and looks at codes. */
+void message_mute(bool mute);
+
 #endif

@@ -25,6 +25,9 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_FIRMWARE] = { "firmware", NULL, "WHICH", OPTION_KIND_TEXT, AT(firmware),
 			      "warden (the default), or stock: QEMU's own OpenSBI, with which no crash of the hypervisor is "
 			      "recovered: the machine is reset, or halts." },
+	[OPTION_GDB] = { "gdb", NULL, "SOCKET", OPTION_KIND_TEXT, AT(gdb),
+			 "QEMU's gdb stub listens on this unix socket, for who debugs the hypervisor: "
+			 "gdb-multiarch outlive.elf, then target remote SOCKET. A connection stops the machine." },
 	[OPTION_ICOUNT] = { "icount", NULL, NULL, OPTION_KIND_FLAG, AT(icount),
 			    "Time is counted in instructions, one a nanosecond: runs can be compared, harts take turns." },
 	[OPTION_TIMEOUT] = { "timeout", "t", "SECONDS", OPTION_KIND_SECONDS, AT(timeout),

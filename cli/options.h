@@ -13,7 +13,7 @@ struct options {
 	const char *host;
 	/* run */
 	bool detach, icount, vector, flat;
-	const char *name, *qemu, *dir, *firmware;
+	const char *name, *qemu, *dir, *firmware, *gdb;
 	const char *kernel, *initrd, *append, *vcpus, *memory, *harts;
 	const char *disks[OPTIONS_DISKS_MAX];
 	size_t disk_count;
@@ -42,6 +42,7 @@ enum option_id {
 	OPTION_DIR,
 	OPTION_QEMU,
 	OPTION_FIRMWARE,
+	OPTION_GDB,
 	OPTION_ICOUNT,
 	OPTION_TIMEOUT,
 	OPTION_KERNEL,

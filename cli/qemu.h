@@ -12,6 +12,7 @@ struct qemu_options {
 	const char *program;  /* NULL: QEMU_DEFAULT */
 	const char *firmware; /* file, or "default" for the one that QEMU brings */
 	const char *image;    /* the hypervisor */
+	const char *gdb;      /* unix socket for the gdb stub, or NULL */
 	bool icount;
 };
 

@@ -201,6 +201,20 @@ static void add_entropy(struct arguments *a, const struct host_plan *plan)
 	add(a, "virtio-rng-device,bus=virtio-mmio-bus.%u", a->slot++);
 }
 
+static void add_gdb(struct arguments *a, const char *socket)
+{
+	char *path;
+
+	if (!socket)
+		return;
+	path = escape(socket);
+	add(a, "-chardev");
+	add(a, "socket,id=gdb,path=%s,server=on,wait=off", path);
+	add(a, "-gdb");
+	add(a, "chardev:gdb");
+	free(path);
+}
+
 char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *options,
 		      const struct rundir *dir, int control_fd, int serial_fd)
 {
@@ -212,6 +226,7 @@ char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *o
 	add_uplink(&a, plan, dir);
 	add_entropy(&a, plan);
 	add_passes(&a, plan);
+	add_gdb(&a, options->gdb);
 	return a.list;
 }
 

@@ -76,9 +76,11 @@ static int find_machine(const struct options *o, struct machine_files *files)
 			      files->image ? "; or use --firmware stock" : "");
 		return EXIT_CODE_FAILED;
 	}
-	files->qemu = (struct qemu_options){
-		.program = o->qemu, .firmware = files->firmware, .image = files->image, .icount = o->icount
-	};
+	files->qemu = (struct qemu_options){ .program = o->qemu,
+					     .firmware = files->firmware,
+					     .image = files->image,
+					     .gdb = o->gdb,
+					     .icount = o->icount };
 	return qemu_check(o->qemu) < 0 ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 

@@ -23,7 +23,7 @@ $(BUILD)/kernel: $(CACHE)/linux/.recipe
 # Its tests: they are linked with all of it but main, from an archive, in the flavour of their kind. mk/tests.mk links
 # what a test program depends on, so the libraries come as a file, too: a linker script that names them.
 CLI_TESTS := $(wildcard tests/unit/cli_*_test.c)
-CLI_FUZZERS := $(wildcard $(addprefix tests/fuzz/,host_file_fuzz.c dump_region_fuzz.c crash_record_fuzz.c vm_dump_fuzz.c campaign_file_fuzz.c))
+CLI_FUZZERS := $(wildcard $(addprefix tests/fuzz/,host_file_fuzz.c dump_region_fuzz.c crash_record_fuzz.c vm_dump_fuzz.c campaign_file_fuzz.c campaign_fuzz.c))
 CLI_FAKE := $(BUILD)/tests/unit/cli_fake_host
 
 define cli_flavour

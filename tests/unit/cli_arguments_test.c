@@ -133,7 +133,9 @@ static void test_qemu(void **state)
 			   "    memory: 64MiB\n"
 			   "    kernel: kernel\n"
 			   "    disks: [{file: '/c,c', serial: 's,s'}]\n";
-	struct qemu_options options = { .firmware = "warden.bin", .image = "outlive.bin", .icount = true };
+	struct qemu_options options = {
+		.firmware = "warden.bin", .image = "outlive.bin", .gdb = "a,b", .icount = true
+	};
 	struct rundir dir = { .path = "/run,dir", .fd = -1, .pid_fd = -1 };
 	struct diagnostics d = { .file = "host" };
 	struct host_spec spec;
@@ -162,7 +164,8 @@ static void test_qemu(void **state)
 		"-device virtio-rng-device,bus=virtio-mmio-bus.4 "
 		"-drive file=/c,,c,format=raw,if=none,id=root0,cache=writeback,file.locking=auto "
 		"-device virtio-blk-device,drive=root0,serial=s,,s,bus=virtio-mmio-bus.7 "
-		"-device virtio-rng-device,bus=virtio-mmio-bus.6");
+		"-device virtio-rng-device,bus=virtio-mmio-bus.6 "
+		"-chardev socket,id=gdb,path=a,,b,server=on,wait=off -gdb chardev:gdb");
 	free(text);
 	qemu_free_arguments(arguments);
 	host_plan_free(&plan);

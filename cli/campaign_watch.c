@@ -1,0 +1,202 @@
+/* What comes of a fault: see campaign_run.h. */
+#include "abi/estate.h"
+#include "cli/campaign_run.h"
+#include "cli/clock.h"
+#include "cli/names.h"
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PATIENCE_MS 10000
+
+/* So long a fault has time to show before its absence is one. */
+#define SETTLE_MS 400
+
+/* How long one answer may take: the broker asks again after a second if the life ended with the question. */
+#define ANSWER_MS 1500
+
+typedef unsigned long long ull;
+
+__attribute__((format(printf, 3, 4))) static void judge(struct campaign_run *r, enum campaign_outcome outcome,
+							const char *format, ...)
+{
+	va_list list;
+
+	r->result->outcome = outcome;
+	va_start(list, format);
+	vsnprintf(r->result->reason, sizeof(r->result->reason), format, list);
+	va_end(list);
+	for (char *at = r->result->reason; *at; at++)
+		if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
+			*at = '?';
+}
+
+static bool are_guests_well(struct campaign_run *r, char *why, size_t size)
+{
+	for (int i = 0; i < CAMPAIGN_GUESTS; i++)
+		if (!campaign_guest_is_well(&r->host.guests[i], why, size))
+			return false;
+	return true;
+}
+
+static bool have_guests_moved(struct campaign_run *r, char *why, size_t size)
+{
+	for (int i = 0; i < CAMPAIGN_GUESTS; i++)
+		if (!campaign_guest_moved(&r->host.guests[i], why, size))
+			return false;
+	return true;
+}
+
+static void mark_guests(struct campaign_run *r)
+{
+	for (int i = 0; i < CAMPAIGN_GUESTS; i++)
+		campaign_guest_mark(&r->host.guests[i]);
+}
+
+static void let_pass(struct campaign_run *r, u64 ms)
+{
+	u64 end = clock_ms() + ms;
+
+	while (clock_ms() < end) {
+		poll(NULL, 0, 5);
+		campaign_host_read_guests(&r->host);
+	}
+}
+
+static bool is_reset(const struct campaign_run *r, const struct ctl_host *before)
+{
+	return r->host.hello.life < r->life || (before->started && before->life == r->host.hello.life &&
+						before->started != r->host.hello.started);
+}
+
+/*
+ * Waits until host and guests have gone on in one and the same life, or something is certain. True if all go on; `why` says
+ * otherwise what does not.
+ */
+static bool wait_until_all_go_on(struct campaign_run *r, char *why, size_t size)
+{
+	u64 patience = r->settings->patience_ms ? r->settings->patience_ms : PATIENCE_MS;
+	u64 end = clock_ms() + patience, life = 0;
+	struct ctl_host before = { 0 };
+
+	for (;;) {
+		bool is_answered;
+
+		let_pass(r, 20);
+		if (!campaign_host_is_there(&r->host)) {
+			judge(r, OUTCOME_HOST_LOST, "the machine has ended");
+			return false;
+		}
+		is_answered = campaign_host_ask(&r->host, ANSWER_MS);
+		if (is_answered && is_reset(r, &before)) {
+			judge(r, OUTCOME_HOST_LOST, "the machine was reset");
+			return false;
+		}
+		if (is_answered && r->host.hello.life != life) {
+			/* The first time, and whenever there is an heir: all have to go on in its time. */
+			if (life)
+				end = clock_ms() + patience;
+			life = r->host.hello.life;
+			before = r->host.hello;
+			mark_guests(r);
+			continue;
+		}
+		if (is_answered && have_guests_moved(r, why, size))
+			return true;
+		if (!is_answered)
+			snprintf(why, size, "the host does not answer");
+		if (!are_guests_well(r, NULL, 0) || clock_ms() >= end)
+			return false;
+	}
+}
+
+/* A VM that the hypervisor has given up, or started again. */
+static bool find_lost_vms(struct campaign_run *r)
+{
+	struct ctl_vm vms[MAX_VMS];
+	size_t count, lost = 0;
+	char text[CAMPAIGN_TEXT] = "";
+
+	if (!campaign_host_vms(&r->host, vms, &count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		size_t fill = strlen(text);
+
+		if (vms[i].run_state == VM_RUNNING && vms[i].boots == 1)
+			continue;
+		lost++;
+		if (fill + 100 < sizeof(text))
+			snprintf(text + fill, sizeof(text) - fill, "%s%.31s is %s (%s), started %llu times",
+				 fill ? "; " : "", vms[i].name, name_of_run_state(vms[i].run_state),
+				 name_of_stop_reason(vms[i].reason), (ull)vms[i].boots);
+	}
+	if (lost)
+		judge(r, lost == count ? OUTCOME_HOST_LOST : OUTCOME_VM_LOST, "%s", text);
+	return lost;
+}
+
+static u64 ticks_ns(u64 ticks, u64 timebase)
+{
+	return timebase ? ticks / timebase * 1000000000 + ticks % timebase * 1000000000 / timebase : 0;
+}
+
+/* What the history says of the lives that have ended since. */
+static void read_lives(struct campaign_run *r)
+{
+	struct campaign_result *result = r->result;
+	struct ctl_life lives[LIFE_COUNT];
+	size_t count;
+
+	if (!campaign_host_ask(&r->host, ANSWER_MS) || !campaign_host_lives(&r->host, lives, &count))
+		return;
+	snprintf(result->build, sizeof(result->build), "%s", r->host.hello.build);
+	for (size_t i = 0; i < count; i++) {
+		if (lives[i].number < r->life || lives[i].cause == LIFE_RUNNING)
+			continue;
+		if (!result->lives++) {
+			snprintf(result->cause, sizeof(result->cause), "%s",
+				 name_of_life_cause(lives[i].cause));
+			judge(r, OUTCOME_RECOVERED, "%.*s", (int)strcspn(lives[i].text, "\n"), lives[i].text);
+			if (lives[i].t_last_guest > lives[i].t_fault)
+				result->recovery_ns = ticks_ns(lives[i].t_last_guest - lives[i].t_fault,
+							       r->host.hello.timebase);
+		}
+	}
+}
+
+static void read_pauses(struct campaign_run *r)
+{
+	for (int i = 0; i < CAMPAIGN_GUESTS; i++) {
+		const struct campaign_guest *g = &r->host.guests[i];
+
+		if (g->gap_exit_us * 1000 > r->result->pause_exits_ns)
+			r->result->pause_exits_ns = g->gap_exit_us * 1000;
+		if (g->gap_spin_us * 1000 > r->result->pause_computes_ns)
+			r->result->pause_computes_ns = g->gap_spin_us * 1000;
+	}
+}
+
+void campaign_watch(struct campaign_run *r)
+{
+	struct campaign_result *result = r->result;
+	char why[CAMPAIGN_TEXT] = "";
+	bool goes_on, is_over;
+
+	let_pass(r, SETTLE_MS);
+	result->outcome = OUTCOME_COUNT;
+	goes_on = wait_until_all_go_on(r, why, sizeof(why));
+	is_over = result->outcome != OUTCOME_COUNT;
+	campaign_host_read_guests(&r->host);
+	if (!is_over)
+		read_lives(r);
+	if (!are_guests_well(r, why, sizeof(why)))
+		judge(r, OUTCOME_SILENT, "%s", why);
+	else if (is_over || find_lost_vms(r))
+		;
+	else if (!goes_on)
+		judge(r, OUTCOME_HANG, "%s", why);
+	else
+		result->outcome = result->lives ? OUTCOME_RECOVERED : OUTCOME_NO_EFFECT;
+	read_pauses(r);
+}
