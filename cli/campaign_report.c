@@ -97,6 +97,7 @@ static void put_shares(FILE *to, const u64 all[OUTCOME_COUNT])
 static void put_pauses(FILE *to, const struct campaign_tally *tally)
 {
 	static const char *const heads[] = { "PAUSE IN MS", "RUNS", "P50", "P99", "MAX" };
+	static const double shares[] = { 0.5, 0.99, 1 };
 	struct table t;
 
 	fputc('\n', to);
@@ -106,9 +107,11 @@ static void put_pauses(FILE *to, const struct campaign_tally *tally)
 
 		table_cell(&t, "%s", campaign_pause_titles[i]);
 		table_cell(&t, "%zu", s->count);
-		table_cell(&t, "%.1f", statistics_percentile(s->ms, s->count, 0.5));
-		table_cell(&t, "%.1f", statistics_percentile(s->ms, s->count, 0.99));
-		table_cell(&t, "%.1f", statistics_percentile(s->ms, s->count, 1));
+		for (size_t n = 0; n < ARRAY_SIZE(shares); n++)
+			if (s->count)
+				table_cell(&t, "%.1f", statistics_percentile(s->ms, s->count, shares[n]));
+			else
+				table_cell(&t, "-");
 	}
 	table_print(&t, to);
 }
@@ -157,6 +160,11 @@ static json_t *json_of_counts(const u64 counts[OUTCOME_COUNT])
 	return o;
 }
 
+static json_t *json_of_percentile(const struct campaign_sample *s, double p)
+{
+	return s->count ? json_real(statistics_percentile(s->ms, s->count, p)) : json_null();
+}
+
 static json_t *json_of_pauses(const struct campaign_tally *tally)
 {
 	json_t *o = json_object();
@@ -165,10 +173,10 @@ static json_t *json_of_pauses(const struct campaign_tally *tally)
 		const struct campaign_sample *s = &tally->pauses[i];
 
 		json_object_set_new(o, campaign_pause_names[i],
-				    json_pack("{s:I,s:f,s:f,s:f}", "runs", (json_int_t)s->count, "p50_ms",
-					      statistics_percentile(s->ms, s->count, 0.5), "p99_ms",
-					      statistics_percentile(s->ms, s->count, 0.99), "max_ms",
-					      statistics_percentile(s->ms, s->count, 1)));
+				    json_pack("{s:I,s:o,s:o,s:o}", "runs", (json_int_t)s->count, "p50_ms",
+					      json_of_percentile(s, 0.5), "p99_ms",
+					      json_of_percentile(s, 0.99), "max_ms",
+					      json_of_percentile(s, 1)));
 	}
 	return o;
 }

@@ -11,7 +11,7 @@
 #define BAR_WIDTH 560.0
 #define BAR	  20.0
 #define STEP	  28.0
-#define TOP	  120.0
+#define TOP	  132.0
 #define PLOT	  220.0 /* height of the curves */
 
 #define ULL(value) ((unsigned long long)(value))
@@ -74,10 +74,19 @@ static void put_bar(FILE *to, double y, const char *name, const u64 counts[OUTCO
 			 "none of %llu did anything", ULL(total));
 }
 
+/* In brackets if it does not count among all; free() it. */
+static char *name_of_row(enum fault_kind kind)
+{
+	bool counts = campaign_is_promised(kind);
+
+	return memory_format("%s%s%s", counts ? "" : "(", fault_kinds[kind].name, counts ? "" : ")");
+}
+
 /* Returns where it ends. */
 static double put_bars(FILE *to, const struct campaign_tally *tally, const u64 all[OUTCOME_COUNT])
 {
 	double y = TOP;
+	char *name;
 
 	svg_text(to, LEFT, TOP - 54, SVG_START, "head", "Outcomes by kind of fault");
 	put_legend(to, all);
@@ -89,7 +98,9 @@ static double put_bars(FILE *to, const struct campaign_tally *tally, const u64 a
 	for (int kind = 0; kind < FAULT_KINDS; kind++) {
 		if (!campaign_total(tally->counts[kind]))
 			continue;
-		put_bar(to, y, fault_kinds[kind].name, tally->counts[kind]);
+		name = name_of_row((enum fault_kind)kind);
+		put_bar(to, y, name, tally->counts[kind]);
+		free(name);
 		y += STEP;
 	}
 	y += STEP / 4;
