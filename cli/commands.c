@@ -40,6 +40,23 @@ const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
 	"outlive dump --host 3 -o vmcore  # the third life\n" \
 	"outlive dump debian -o debian.core --live  # of a VM that runs on"
 
+#define CAMPAIGN_TEXT_1                                                                                                             \
+	"Starts machines again and again, each with guests that check their own memory, disks, network, registers and clock, "      \
+	"makes a fault in each hypervisor from outside, through QEMU, and sees what comes of it. The outcome of a run is one of "   \
+	"not-injected (the moment did not come), no-effect, recovered (the hypervisor's life ended, and all guests are well), "     \
+	"vm-lost, host-lost, hang, and silent (a guest's state is wrong, and nobody said so). Faults that are effective are all "   \
+	"but those of the first two.\n\n"                                                                                           \
+	"What is done in run N of seed S is a function of the two, of the kinds of faults, and of the hypervisor's image. What it " \
+	"meets is a machine with several harts, so the same fault need not have the same outcome twice.\n\n"
+#define CAMPAIGN_TEXT_2                                                                                                             \
+	"DIRECTORY/results.jsonl gets a line for each run as soon as it has ended. A campaign that was ended, by Ctrl-C or "        \
+	"otherwise, goes on where it was when it is started again, with the same seed, faults, harts and programs; with others it " \
+	"is refused. More runs than before are the same campaign. At the end, and when Ctrl-C is hit, DIRECTORY/report.txt and "    \
+	"report.svg say what all of it comes to: the share of effective faults that were recovered with its confidence interval, "  \
+	"a bound for silent corruption, and how long guests stood still.\n\n"                                                       \
+	"The status is 0 if all runs have been made, whatever their outcomes are. With --json each result is a line, and the "      \
+	"last line is the report."
+
 const struct command commands[] = {
 	{
 		.name = "run",
@@ -345,6 +362,22 @@ const struct command commands[] = {
 		.text = "Stops all VMs at once and powers the machine off; returns when it has ended. QEMU is killed if the host "
 			"does not do it within 5 seconds. To shut down guests in order, ask them first.",
 		.run = poweroff_command,
+	},
+	{
+		.name = "campaign",
+		.page = "outlive-campaign",
+		.arguments = "",
+		.options = EVERY | O(QUIET) | O(SEED) | O(RUNS) | O(FAULTS) | O(MACHINE_HARTS) | O(JOBS) |
+			   O(OUT) | O(RESUME) | O(KEEP) | O(REPLAY) | O(REPORT) | O(QEMU),
+		.summary = "make faults in many hypervisors, and count what is recovered",
+		.text = CAMPAIGN_TEXT_1 CAMPAIGN_TEXT_2,
+		.examples =
+			"outlive campaign --seed 7 --runs 1000 --jobs 4  # results in campaign-7\n"
+			"outlive campaign --seed 7 --runs 2000 --jobs 4  # goes on to 2000\n"
+			"outlive campaign --resume --out campaign-7  # after it was ended\n"
+			"outlive campaign --replay 7:123 --out campaign-7  # one run, with all that it leaves\n"
+			"outlive campaign --report campaign-7 --json | jq .recovered_share",
+		.run = campaign_command,
 	},
 	{
 		.name = "manual",

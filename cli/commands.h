@@ -55,6 +55,7 @@ int blackbox_read_command(const struct options *o);
 int blackbox_export_command(const struct options *o);
 int blackbox_erase_command(const struct options *o);
 int blackbox_format_command(const struct options *o);
+int campaign_command(const struct options *o);
 int manual_command(const struct options *o);
 
 #endif

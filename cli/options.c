@@ -99,6 +99,28 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_EXCLUDE] = { "exclude", NULL, "KINDS", OPTION_KIND_TEXT, AT(exclude),
 			     "Of a VM: leave out zero (pages that are all zero), free (pages that the guest has never "
 			     "used), or both with a comma." },
+	[OPTION_SEED] = { "seed", "s", "SEED", OPTION_KIND_TEXT, AT(seed),
+			  "A number, from which all that is random comes; 1." },
+	[OPTION_RUNS] = { "runs", "n", "N", OPTION_KIND_TEXT, AT(runs), "How many runs; 100." },
+	[OPTION_FAULTS] = { "faults", "f", "LIST", OPTION_KIND_TEXT, AT(faults),
+			    "Kinds of faults, with commas; help lists them, default means those that are meant "
+			    "without this option, all but estate." },
+	[OPTION_MACHINE_HARTS] = { "harts", NULL, "N", OPTION_KIND_TEXT, AT(harts),
+				   "Harts of the machine, 1 to 8; 4." },
+	[OPTION_JOBS] = { "jobs", "j", "N", OPTION_KIND_TEXT, AT(jobs),
+			  "Runs at once; half as many as there are processors." },
+	[OPTION_OUT] = { "out", "o", "DIRECTORY", OPTION_KIND_TEXT, AT(out),
+			 "Where results and reports go, and what is kept of runs; campaign-SEED." },
+	[OPTION_RESUME] = { "resume", "r", NULL, OPTION_KIND_FLAG, AT(resume),
+			    "Go on with the campaign in the directory of --out, with its own seed, faults, harts and "
+			    "number of runs." },
+	[OPTION_KEEP] = { "keep", NULL, "N", OPTION_KIND_TEXT, AT(keep),
+			  "Keep what the first N runs leave that were not recovered, in DIRECTORY/kept; 10." },
+	[OPTION_REPLAY] = { "replay", NULL, "SEED:RUN", OPTION_KIND_TEXT, AT(replay),
+			    "Make one run of a campaign again, alone, say what it does, and keep what it leaves in "
+			    "DIRECTORY/replay." },
+	[OPTION_REPORT] = { "report", NULL, "DIRECTORY", OPTION_KIND_TEXT, AT(report),
+			    "Print the report of the results in a directory, and write it there again." },
 };
 
 /* The allowed option that a word begins with: "--name", "--name=...", "-n". *value: behind the '=', or NULL. */

@@ -26,6 +26,9 @@ struct options {
 	/* dump, crash */
 	bool dump_host, list, live;
 	const char *region, *symbols, *format, *exclude;
+	/* campaign */
+	bool resume;
+	const char *seed, *runs, *faults, *jobs, *out, *keep, *replay, *report;
 	bool has_timeout;
 	u64 timeout; /* seconds */
 	const char *arguments[OPTIONS_ARGUMENTS_MAX];
@@ -76,6 +79,16 @@ enum option_id {
 	OPTION_LIVE,
 	OPTION_FORMAT,
 	OPTION_EXCLUDE,
+	OPTION_SEED,
+	OPTION_RUNS,
+	OPTION_FAULTS,
+	OPTION_MACHINE_HARTS,
+	OPTION_JOBS,
+	OPTION_OUT,
+	OPTION_RESUME,
+	OPTION_KEEP,
+	OPTION_REPLAY,
+	OPTION_REPORT,
 	OPTION_COUNT,
 };
 

@@ -56,7 +56,8 @@ $(CLI_FAKE): $(addprefix $(BUILD)/host/plain/,tests/unit/cli_fake_host.o core/vm
 # The manual pages and the reference part of docs/host-file.md are made from the command's own tables;
 # tests/machine/cli_docs.sh sees to it that they are up to date.
 MAN_PAGES := outlive.1 outlive-run.1 outlive-check.1 outlive-pack.1 outlive-ps.1 outlive-top.1 outlive-console.1 \
-	outlive-vm.1 outlive-log.1 outlive-crash.1 outlive-dump.1 outlive-blackbox.1 outlive-poweroff.1 outlive-host.5
+	outlive-vm.1 outlive-log.1 outlive-crash.1 outlive-dump.1 outlive-blackbox.1 outlive-poweroff.1 \
+	outlive-campaign.1 outlive-host.5
 
 .PHONY: cli-docs
 cli-docs: $(BUILD)/outlive
