@@ -79,7 +79,7 @@ static void make_relative(char *path, const char *directory)
 /* An accident of this machine, of which another try need not know. */
 static bool is_accident(int error)
 {
-	return error == -ETIMEDOUT || error == -EPIPE || error == -EAGAIN;
+	return error == -ETIMEDOUT || error == -EPIPE || error == -EAGAIN || error == -EIO;
 }
 
 static int take_failure(struct work *w, u64 number, int error)
