@@ -37,7 +37,9 @@ help:
 	@echo 'make bench    benchmarks, as tables'
 	@echo 'make interop  a real Linux reads our black boxes, gdb, crash, drgn and makedumpfile our dumps; downloads 1 GB and'
 	@echo '              builds a Linux the first time; interop-dump: the dumps only (INTEROP_ALL=1: crash opens all of them)'
-	@echo 'make soak     fuzzers and fault injection for a long time (SOAK_SECONDS each, default 1800)'
+	@echo 'make campaign the fault campaign, in which hypervisors are damaged from outside (CAMPAIGN_RUNS, default 10000, and'
+	@echo '              CAMPAIGN_SEED); started again, it goes on where it was'
+	@echo 'make soak     fuzzers and fault injection for a long time (SOAK_SECONDS each, default 1800), then make campaign'
 	@echo 'make format   format the sources'
 	@echo 'make lint     check format and run the static checkers'
 	@echo 'make clean    remove build/'
@@ -59,6 +61,7 @@ test:
 
 soak: all test-programs
 	$(Q)OUTLIVE_BUILT=1 OUTLIVE_SOAK=1 FUZZ_SECONDS=$(or $(SOAK_SECONDS),1800) tests/run
+	$(Q)$(MAKE) campaign
 
 bench: all
 	$(Q)status=0; for script in $(sort $(wildcard bench/*.sh)); do $$script || status=1; done; exit $$status
