@@ -192,6 +192,7 @@ static int compare(const struct campaign_file *file, const struct campaign_head 
 	tell_text(file, "--harts", numbers_then[1], numbers_now[1], &differs);
 	tell_text(file, "outlive.bin of build", then->build, now->build, &differs);
 	tell_text(file, "warden.bin", then->warden, now->warden, &differs);
+	tell_text(file, "guests/witness.bin", then->guest, now->guest, &differs);
 	tell_text(file, "QEMU", then->qemu, now->qemu, &differs);
 	for (int i = 0; i < 2; i++) {
 		free(numbers_then[i]);

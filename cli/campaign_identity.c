@@ -51,6 +51,19 @@ static u8 *read_library(const char *name, size_t *count)
 	return bytes;
 }
 
+/* The checksum of such a file, in hexadecimal. 0, or -ENOENT with the error printed. */
+static int checksum(const char *name, char *to, size_t size)
+{
+	size_t count;
+	u8 *bytes = read_library(name, &count);
+
+	if (!bytes)
+		return -ENOENT;
+	snprintf(to, size, "%08x", crc32c(0, bytes, count));
+	free(bytes);
+	return 0;
+}
+
 int campaign_identify(struct campaign_head *head, const char *qemu)
 {
 	size_t count;
@@ -65,10 +78,7 @@ int campaign_identify(struct campaign_head *head, const char *qemu)
 	if (!campaign_build_id(bytes, count, head->build, sizeof(head->build)))
 		snprintf(head->build, sizeof(head->build), "crc32c:%08x", crc32c(0, bytes, count));
 	free(bytes);
-	bytes = read_library("warden.bin", &count);
-	if (!bytes)
+	if (checksum("warden.bin", head->warden, sizeof(head->warden)) < 0)
 		return -ENOENT;
-	snprintf(head->warden, sizeof(head->warden), "%08x", crc32c(0, bytes, count));
-	free(bytes);
-	return 0;
+	return checksum("guests/witness.bin", head->guest, sizeof(head->guest));
 }

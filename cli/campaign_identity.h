@@ -5,7 +5,7 @@
 #include "cli/campaign_lines.h"
 
 /*
- * Fills in build, warden and qemu of a head. `qemu` is the program, or NULL. 0, or -ENOENT with the error printed if one of
+ * Fills in build, warden, guest and qemu of a head. `qemu` is the program, or NULL. 0, or -ENOENT with the error printed if one of
  * them is not there.
  */
 int campaign_identify(struct campaign_head *head, const char *qemu);

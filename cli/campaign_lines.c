@@ -35,6 +35,7 @@ json_t *campaign_head_json(const struct campaign_head *head)
 	json_object_set_new(o, "harts", json_integer(head->harts));
 	json_object_set_new(o, "build", json_string(head->build));
 	json_object_set_new(o, "warden", json_string(head->warden));
+	json_object_set_new(o, "guest", json_string(head->guest));
 	json_object_set_new(o, "qemu", json_string(head->qemu));
 	free(faults);
 	return o;
@@ -260,6 +261,7 @@ int campaign_head_parse(struct campaign_head *head, const char *bytes, size_t co
 	head->harts = (u32)get_number(&r, "harts", 64);
 	get_text(&r, "build", head->build, sizeof(head->build));
 	get_text(&r, "warden", head->warden, sizeof(head->warden));
+	get_text(&r, "guest", head->guest, sizeof(head->guest));
 	get_text(&r, "qemu", head->qemu, sizeof(head->qemu));
 	return end(&r, why);
 }

@@ -21,6 +21,7 @@ struct campaign_head {
 	u32 harts;
 	char build[48];	 /* build id of outlive.bin */
 	char warden[16]; /* CRC-32C of warden.bin */
+	char guest[16];	 /* CRC-32C of the guests' image */
 	char qemu[64];	 /* version */
 };
 

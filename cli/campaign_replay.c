@@ -63,6 +63,7 @@ void campaign_replay_compare(const struct campaign_head *now, const struct campa
 
 	compare_text("outlive.bin of build", now->build, then->build, directory);
 	compare_text("warden.bin", now->warden, then->warden, directory);
+	compare_text("guests/witness.bin", now->guest, then->guest, directory);
 	compare_text("QEMU", now->qemu, then->qemu, directory);
 	compare_text("--faults", faults_now, faults_then, directory);
 	if (now->harts != then->harts)

@@ -73,8 +73,8 @@ static void put_head(FILE *to, const struct campaign_head *head, const struct ca
 	fprintf(to, "Fault campaign: %llu runs with seed %llu on machines of %u harts\n",
 		ULL(campaign_runs(tally)), ULL(head->seed), head->harts);
 	fprintf(to, "Faults: %s\n", faults);
-	fprintf(to, "outlive.bin of build %s, warden.bin %s, QEMU %s\n\n", head->build, head->warden,
-		head->qemu);
+	fprintf(to, "outlive.bin of build %s, warden.bin %s, guests %s, QEMU %s\n\n", head->build,
+		head->warden, head->guest, head->qemu);
 	free(faults);
 }
 

@@ -245,8 +245,8 @@ void campaign_report_svg(FILE *to, const struct campaign_head *head, const struc
 	y = put_bars(to, tally, all);
 	y = put_pauses(to, tally, y);
 	svg_text(to, 20, y + 10, SVG_START, "quiet",
-		 "outlive.bin of build %s, warden.bin %s, QEMU %s, %u harts", head->build, head->warden,
-		 head->qemu, head->harts);
+		 "outlive.bin of build %s, warden.bin %s, guests %s, QEMU %s, %u harts", head->build,
+		 head->warden, head->guest, head->qemu, head->harts);
 	svg_end(to);
 	free(title);
 	free(text);

@@ -34,6 +34,7 @@ static const struct campaign_head head = { .seed = 7,
 					   .harts = 4,
 					   .build = "0123456789abcdef0123456789abcdef01234567",
 					   .warden = "89abcdef",
+					   .guest = "01234567",
 					   .qemu = "7.2.22" };
 
 static char *in_place(const char *name)
@@ -297,7 +298,7 @@ static void test_file(void **state)
 
 	/* Cut anywhere, as far as there is time for: what is whole counts, the rest is written anew. */
 	whole = read_text(path);
-	for (size_t length = 0; length < strlen(whole); length += 23) {
+	for (size_t length = 0; length < strlen(whole); length += 61) {
 		u64 lines = 0;
 
 		torn = memory_format("%.*s", (int)length, whole);
@@ -372,7 +373,7 @@ static void test_bad_files(void **state)
 static void test_other_settings(void **state)
 {
 	char *directory = in_place("other");
-	struct campaign_head changed[6];
+	struct campaign_head changed[7];
 	struct campaign_file file;
 
 	(void)state;
@@ -386,6 +387,7 @@ static void test_other_settings(void **state)
 	changed[3].build[0] = 'f';
 	changed[4].warden[0] = 'f';
 	changed[5].qemu[0] = '8';
+	changed[6].guest[0] = 'f';
 	for (size_t i = 0; i < ARRAY_SIZE(changed); i++) {
 		assert_int_equal(campaign_file_begin(&file, directory, &changed[i], NULL, NULL), -EEXIST);
 		campaign_file_close(&file);
