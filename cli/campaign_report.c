@@ -17,6 +17,7 @@
 static void put_row(struct table *t, const char *name, const u64 counts[OUTCOME_COUNT])
 {
 	u64 effective = campaign_effective(counts);
+	struct interval share = statistics_wilson(counts[OUTCOME_RECOVERED], effective);
 
 	table_cell(t, "%s", name);
 	for (int i = 0; i < OUTCOME_COUNT; i++)
@@ -24,6 +25,10 @@ static void put_row(struct table *t, const char *name, const u64 counts[OUTCOME_
 	table_cell(t, "%llu", ULL(effective));
 	if (effective)
 		table_cell(t, "%.1f %%", 100.0 * (double)counts[OUTCOME_RECOVERED] / (double)effective);
+	else
+		table_cell(t, "-");
+	if (effective)
+		table_cell(t, "%.0f-%.0f %%", 100 * share.low, 100 * share.high);
 	else
 		table_cell(t, "-");
 }
@@ -39,7 +44,7 @@ static char *capitals(const char *text)
 
 void campaign_report_table(FILE *to, const struct campaign_tally *tally)
 {
-	const char *heads[OUTCOME_COUNT + 3] = { "FAULT" };
+	const char *heads[OUTCOME_COUNT + 4] = { "FAULT" };
 	char *names[OUTCOME_COUNT];
 	u64 all[OUTCOME_COUNT];
 	struct table t;
@@ -48,6 +53,7 @@ void campaign_report_table(FILE *to, const struct campaign_tally *tally)
 		heads[1 + i] = names[i] = capitals(campaign_outcomes[i].name);
 	heads[OUTCOME_COUNT + 1] = "EFFECTIVE";
 	heads[OUTCOME_COUNT + 2] = "SHARE";
+	heads[OUTCOME_COUNT + 3] = "95 %";
 	table_begin(&t, heads, ARRAY_SIZE(heads));
 	for (int i = 0; i < OUTCOME_COUNT; i++)
 		free(names[i]);
@@ -190,28 +196,43 @@ static json_t *json_of_lost(const struct campaign_tally *tally)
 	return array;
 }
 
+static json_t *json_of_share(const u64 counts[OUTCOME_COUNT])
+{
+	u64 effective = campaign_effective(counts), recovered = counts[OUTCOME_RECOVERED];
+	struct interval share = statistics_wilson(recovered, effective);
+
+	if (!effective)
+		return json_null();
+	return json_pack("{s:f,s:f,s:f}", "value", (double)recovered / (double)effective, "low", share.low,
+			 "high", share.high);
+}
+
+static json_t *json_of_kinds(const struct campaign_tally *tally)
+{
+	json_t *kinds = json_object();
+
+	for (int kind = 0; kind < FAULT_KINDS; kind++)
+		if (campaign_total(tally->counts[kind])) {
+			json_t *o = json_of_counts(tally->counts[kind]);
+
+			json_object_set_new(o, "recovered_share", json_of_share(tally->counts[kind]));
+			json_object_set_new(kinds, fault_kinds[kind].name, o);
+		}
+	return kinds;
+}
+
 json_t *campaign_report_json(const struct campaign_head *head, const struct campaign_tally *tally)
 {
-	json_t *o = campaign_head_json(head), *kinds = json_object();
-	struct interval share;
+	json_t *o = campaign_head_json(head);
 	u64 all[OUTCOME_COUNT], effective;
 
 	campaign_promised(tally, all);
 	effective = campaign_effective(all);
-	share = statistics_wilson(all[OUTCOME_RECOVERED], effective);
-	for (int kind = 0; kind < FAULT_KINDS; kind++)
-		if (campaign_total(tally->counts[kind]))
-			json_object_set_new(kinds, fault_kinds[kind].name,
-					    json_of_counts(tally->counts[kind]));
 	json_object_set_new(o, "done", json_number(campaign_runs(tally)));
 	json_object_set_new(o, "effective", json_number(effective));
 	json_object_set_new(o, "outcomes", json_of_counts(all));
-	json_object_set_new(o, "kinds", kinds);
-	json_object_set_new(o, "recovered_share",
-			    effective ? json_pack("{s:f,s:f,s:f}", "value",
-						  (double)all[OUTCOME_RECOVERED] / (double)effective, "low",
-						  share.low, "high", share.high)
-				      : json_null());
+	json_object_set_new(o, "kinds", json_of_kinds(tally));
+	json_object_set_new(o, "recovered_share", json_of_share(all));
 	json_object_set_new(o, "silent_share_at_most",
 			    json_real(statistics_upper_bound(all[OUTCOME_SILENT], effective)));
 	json_object_set_new(o, "pauses", json_of_pauses(tally));

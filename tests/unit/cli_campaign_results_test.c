@@ -4,6 +4,7 @@
  */
 #include "cli/campaign_file.h"
 #include "cli/campaign_identity.h"
+#include "cli/campaign_replay.h"
 #include "cli/campaign_report.h"
 #include "cli/campaign_view.h"
 #include "cli/campaign_work.h"
@@ -563,6 +564,36 @@ static void test_empty_report(void **state)
 	json_decref(campaign_report_json(&head, &tally));
 }
 
+/* What was known of a run is found, and said beside what comes of it now. */
+static void test_replay(void **state)
+{
+	struct campaign_result then, now;
+	struct campaign_head found;
+	char *text = NULL;
+	size_t size;
+	FILE *to;
+
+	(void)state;
+	assert_int_equal(campaign_replay_find(place, 42, 128, &found, &then), -ENOENT);
+	assert_int_equal(campaign_replay_find(GOLDEN, 43, 128, &found, &then), -ENOENT);
+	assert_int_equal(campaign_replay_find(GOLDEN, 42, 1000, &found, &then), 0);
+	assert_int_equal(campaign_replay_find(GOLDEN, 42, 128, &found, &then), 1);
+	assert_int_equal(found.faults, FAULTS_ALL);
+	assert_int_equal(then.outcome, OUTCOME_SILENT);
+	make_result(&now, 42, 128);
+	now.plan.first.moment = (struct fault_moment){ .is_place = true, .places = { 0x1234 }, .times = 3 };
+	to = open_memstream(&text, &size);
+	campaign_replay_print(to, &now, &then);
+	fclose(to);
+	assert_non_null(strstr(text, "run 42:128\n"));
+	assert_non_null(strstr(text, "comes to image+0x1234 "));
+	assert_non_null(strstr(text, "before: silent, bit 0 of something at image+0x1200\n"));
+	free(text);
+	text = line_of(campaign_replay_json(&now, NULL));
+	assert_non_null(strstr(text, "\"before\":null"));
+	free(text);
+}
+
 static void test_progress_line(void **state)
 {
 	char *line = campaign_view_line(60, 200, 10, 25000);
@@ -602,7 +633,8 @@ int main(void)
 		cmocka_unit_test(test_campaign),      cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_run_that_dies), cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_golden),	      cmocka_unit_test(test_empty_report),
-		cmocka_unit_test(test_progress_line), cmocka_unit_test(test_build_id),
+		cmocka_unit_test(test_replay),	      cmocka_unit_test(test_progress_line),
+		cmocka_unit_test(test_build_id),
 	};
 
 	return cmocka_run_group_tests(tests, make_place, remove_place);
