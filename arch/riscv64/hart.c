@@ -101,21 +101,23 @@ void arch_gstage_fence(unsigned vmid, u64 set, gpa_t from, u64 bytes)
 		firmware_hfence_gvma_vmid(set, bytes ? from.a : 0, bytes ? bytes : ~0ull, vmid);
 }
 
+#define GUEST_INTERRUPTS (IRQ_VSSI | IRQ_VSTI | IRQ_VSEI)
+#define GUEST_COUNTERS	 7 /* cycle, time, instret */
+
 void hart_init(struct hart *hart)
 {
-	const u64 guest_interrupts = IRQ_VSSI | IRQ_VSTI | IRQ_VSEI;
-
 	paging_load();
 	hart->trap_vector = (u64)(uintptr_t)hs_trap;
 	csr_write(stvec, hart->trap_vector);
 	csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM);
-	csr_write(hideleg, guest_interrupts);
+	csr_write(hideleg, GUEST_INTERRUPTS);
 	csr_write(hie, 0);
 	csr_write(hvip, 0);
 	csr_write(hgeie, 0);
-	csr_write(hcounteren, 7);
+	csr_write(hcounteren, GUEST_COUNTERS);
 	csr_write(henvcfg, HENVCFG_STCE | HENVCFG_CBCFE |
 				   (estate.machine.isa & MACHINE_ISA_ZICBOZ ? HENVCFG_CBZE : 0));
+	hart->henvcfg = csr_read(henvcfg);
 	csr_write(hstatus, HSTATUS_VSXL_64);
 	/* VMIDLEN may be anything from 0 on: see which bits stay (privileged specification, section 8.2.10). */
 	csr_write(hgatp, HGATP_VMID);
@@ -132,6 +134,18 @@ void hart_init(struct hart *hart)
 	hart->record->life = life_number();
 	hart->online = true;
 	sched_hart_online(hart->index);
+}
+
+void hart_check_rules(const struct hart *hart)
+{
+	u64 hedeleg = csr_read(hedeleg) & ~(1ull << CAUSE_ILLEGAL), hideleg = csr_read(hideleg);
+	u64 henvcfg = csr_read(henvcfg), hcounteren = csr_read(hcounteren);
+
+	if (hedeleg == HART_HEDELEG && hideleg == GUEST_INTERRUPTS && henvcfg == hart->henvcfg &&
+	    hcounteren == GUEST_COUNTERS)
+		return;
+	panic("hart %u: CSRs for guests have changed: hedeleg 0x%lx, hideleg 0x%lx, henvcfg 0x%lx, hcounteren 0x%lx",
+	      hart->index, hedeleg, hideleg, henvcfg, hcounteren);
 }
 
 void hart_secondary(struct hart *hart)

@@ -38,6 +38,7 @@ struct hart {
 	struct hart_record *record;
 	struct txn txn;
 	u64 hgatp;     /* what is in the CSR */
+	u64 henvcfg;   /* as hart_init set it */
 	bool vmids;    /* the TLB can tell all our VMs apart */
 	u64 last_vcpu; /* whose VS-stage translations may be in the TLB: record index, or NO_VCPU */
 	u64 timer;     /* what is in stimecmp */
@@ -55,8 +56,20 @@ static inline struct hart *this_hart(void)
 	return hart;
 }
 
+/* Exceptions that are the guests' own; illegal instructions are beside them as long as the unit is on (vcpu_load.c). */
+#define HART_HEDELEG                                                                                 \
+	(1ull << CAUSE_FETCH_MISALIGNED | 1ull << CAUSE_BREAKPOINT | 1ull << CAUSE_LOAD_MISALIGNED | \
+	 1ull << CAUSE_STORE_MISALIGNED | 1ull << CAUSE_ECALL_U | 1ull << CAUSE_FETCH_PAGE |         \
+	 1ull << CAUSE_LOAD_PAGE | 1ull << CAUSE_STORE_PAGE)
+
 /* Sets up the calling hart: CSRs, page table, trap vector. Interrupts stay off. */
 void hart_init(struct hart *hart);
+
+/*
+ * Ends the life if a CSR that decides what guests may do is not what it was set to. To be called before a guest is told that
+ * it did wrong, or is stopped for it: the fault may have been the hypervisor's.
+ */
+void hart_check_rules(const struct hart *hart);
 
 /* Brings the other harts of the machine to hart_secondary. */
 void hart_start_others(void);

@@ -86,7 +86,8 @@ static bool cannot_fetch(struct vcpu *v)
 	return v->fetch_failures >= FETCH_FAILURES_MAX;
 }
 
-static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stval, u64 cause)
+/* False: the guest did wrong. */
+static bool emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 cause)
 {
 	struct mmio_instruction m;
 	struct txn t;
@@ -99,10 +100,9 @@ static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stva
 	 * code lies where there is no RAM, and this one would try for ever.
 	 */
 	if (fetch_instruction(v->r->pc, &instruction)) {
-		if (!cannot_fetch(v))
-			return;
-		guest_inject(hart, v, CAUSE_FETCH_ACCESS, v->r->pc);
-		return;
+		if (cannot_fetch(v))
+			guest_inject(hart, v, CAUSE_FETCH_ACCESS, v->r->pc);
+		return true;
 	}
 	if (decode_mmio(instruction, &m) || m.write != (cause == CAUSE_STORE_GUEST_PAGE)) {
 		error = -EFAULT;
@@ -115,8 +115,7 @@ static void emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 stva
 	/* The device waits for the host's: the loop lets that get on, and the guest executes the instruction again. */
 	if (error == -EAGAIN)
 		hart->kicked = KICK_LOOP;
-	else if (error)
-		guest_inject(hart, v, access_fault_of(cause), stval);
+	return !error || error == -EAGAIN;
 }
 
 /* The guest's own tables lie outside its RAM: an access fault of what walked them, not an access to a device. */
@@ -135,10 +134,25 @@ static bool map_passed(struct hart *hart, struct vcpu *v, gpa_t at)
 	return error != -EFAULT;
 }
 
-void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
+#define TABLES_CONTRADICT "tables contradict the memory"
+
+/*
+ * The tables of a VM are ours, and volatile: what is wrong with them ends with this life, not with the VM. Unless the life
+ * before ended of the same, when it must be something else.
+ */
+static void tables_contradict(struct hart *hart, struct vcpu *v, gpa_t at)
 {
-	u64 stval = csr_read(stval);
-	gpa_t at = GPA(csr_read(htval) << 2 | (stval & 3));
+	const struct life_record *before = life_before();
+
+	if (!before || strncmp(before->text, TABLES_CONTRADICT, sizeof(TABLES_CONTRADICT) - 1) != 0)
+		panic(TABLES_CONTRADICT " of %s at 0x%lx", v->vm->config.name, at.a);
+	guest_give_up(hart, v, PARK_TABLES, TABLES_CONTRADICT);
+}
+
+/* False: the guest did wrong. */
+static bool page_fault(struct hart *hart, struct vcpu *v, u64 cause)
+{
+	gpa_t at = GPA(csr_read(htval) << 2 | (csr_read(stval) & 3));
 
 	if (backing_has(&v->vm->config, at.a)) {
 		/* A walk of the guest's own tables that was to set their bits is told as what it was for. */
@@ -146,23 +160,37 @@ void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 
 		switch (guest_ram_fault(v->vm, at, write)) {
 		case 0:
-			return;
+			break;
 		case -EAGAIN:
 			snapshot_stall(v);
 			hart->kicked = KICK_LOOP;
-			return;
+			break;
 		case -ENOMEM:
 			guest_give_up(hart, v, PARK_MEMORY, "no page for its tables");
-			return;
+			break;
 		default:
-			guest_give_up(hart, v, PARK_TABLES, "its tables contradict its memory");
-			return;
+			tables_contradict(hart, v, at);
+			break;
 		}
+		return true;
 	}
 	if (cause == CAUSE_FETCH_GUEST_PAGE || is_table_walk(csr_read(htinst)))
-		guest_inject(hart, v, access_fault_of(cause), stval);
-	else if (!vm_is_root(v->vm) || !map_passed(hart, v, at))
-		emulate_access(hart, v, at, stval, cause);
+		return false;
+	return (vm_is_root(v->vm) && map_passed(hart, v, at)) || emulate_access(hart, v, at, cause);
+}
+
+void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
+{
+	/* On other tables than its own the guest would fault for ever. */
+	if (csr_read(hgatp) != hart->hgatp)
+		panic("hart %u: hgatp has changed to 0x%lx", hart->index, csr_read(hgatp));
+	if (page_fault(hart, v, cause))
+		return;
+	/* Before it is told that it did wrong: was it us? Once more, from what the hart says. */
+	hart_check_rules(hart);
+	cause = csr_read(scause);
+	if (!page_fault(hart, v, cause))
+		guest_inject(hart, v, access_fault_of(cause), csr_read(stval));
 }
 
 /* An instruction that VS-mode may not execute: wfi while others wait for the hart, or an unknown CSR. */
@@ -174,6 +202,7 @@ static void virtual_instruction(struct hart *hart, struct vcpu *v)
 	if (!instruction && fetch_instruction(v->r->pc, &instruction))
 		return;
 	if (instruction != INSTRUCTION_WFI || !(v->r->sstatus & SSTATUS_SPP)) {
+		hart_check_rules(hart);
 		guest_inject(hart, v, CAUSE_ILLEGAL, instruction);
 		return;
 	}
@@ -214,6 +243,7 @@ static __attribute__((noinline)) void other_exit(struct hart *hart, struct vcpu 
 		guest_inject(hart, v, scause, csr_read(stval));
 		break;
 	default:
+		hart_check_rules(hart);
 		log_line("%s: vCPU %lu: exit with cause %lu, value 0x%lx", v->vm->config.name, v->id, scause,
 			 csr_read(stval));
 		guest_give_up(hart, v, PARK_UNHANDLED, "an exit that nothing handles");

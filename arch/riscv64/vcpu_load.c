@@ -14,18 +14,13 @@ void fp_load(const struct vcpu_record *r);
 void vector_save(struct vcpu_record *r);
 void vector_load(const struct vcpu_record *r);
 
-#define HEDELEG                                                                                      \
-	(1ull << CAUSE_FETCH_MISALIGNED | 1ull << CAUSE_BREAKPOINT | 1ull << CAUSE_LOAD_MISALIGNED | \
-	 1ull << CAUSE_STORE_MISALIGNED | 1ull << CAUSE_ECALL_U | 1ull << CAUSE_FETCH_PAGE |         \
-	 1ull << CAUSE_LOAD_PAGE | 1ull << CAUSE_STORE_PAGE)
-
 /*
  * While the unit is off its instructions are illegal, and we must see that; while it is on, illegal instructions are
  * the guest's own business.
  */
 static void delegate_illegal(bool delegate)
 {
-	csr_write(hedeleg, HEDELEG | (delegate ? 1ull << CAUSE_ILLEGAL : 0));
+	csr_write(hedeleg, HART_HEDELEG | (delegate ? 1ull << CAUSE_ILLEGAL : 0));
 }
 
 static void save_switch_registers(struct vcpu_record *r)

@@ -421,7 +421,8 @@ void exits_stop(unsigned hart)
 	w->dead_slot = (fixture_life - 1) % LAYOUT_SLOTS;
 	w->crashes++;
 	w->t_fault = w->t_stopped = w->t_heir = host->now;
-	w->text_size = 0;
+	w->text_size = strnlen(host->text, sizeof(w->text));
+	memcpy(w->text, host->text, w->text_size);
 	w->valid = 1;
 	collected = 0;
 }

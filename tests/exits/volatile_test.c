@@ -1,0 +1,139 @@
+/*
+ * What is volatile may be damaged, and a guest's exit is what shows it: then the life ends, and the guest neither is told that
+ * it did wrong nor stopped.
+ */
+#include "arch/riscv64/csr.h"
+#include "core/gstage/gstage.h"
+#include "core/memory/backing.h"
+#include "tests/exits/scene.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* Nothing has been mapped there yet. */
+#define FRESH (GUEST_RAM_BASE + MIB(2))
+
+HOST_KEEP static struct view before, now;
+
+static const struct scene_exit page_fault = {
+	.name = "a page fault", .cause = CAUSE_LOAD_GUEST_PAGE, .stval = FRESH, .htval = FRESH >> 2
+};
+static const struct scene_exit unknown_csr = { .name = "an unknown CSR",
+					       .cause = CAUSE_VIRTUAL_INSTRUCTION,
+					       .stval = 0x14d61073 };
+/* A load page fault, which never comes to the hypervisor. */
+static const struct scene_exit undelegated = { .name = "an exception of the guest's own", .cause = 13 };
+
+/* Neither RAM nor a device. */
+static const struct scene_exit nowhere = { .name = "an access to nothing",
+					   .cause = CAUSE_LOAD_GUEST_PAGE,
+					   .htval = 0x1000 >> 2,
+					   .instruction = 0x00053503 };
+
+static void perform(void *context)
+{
+	scene_perform(context);
+}
+
+static void heir(void *context)
+{
+	exits_heir(*(unsigned *)context);
+}
+
+static void next_life(void)
+{
+	unsigned hart = host_hart;
+
+	exits_stop(hart);
+	assert_int_equal(host_live(heir, &hart, 0), HOST_RETURNED);
+}
+
+static enum host_end happens(const struct scene_exit *e)
+{
+	struct scene_exit copy = *e;
+
+	return host_live(perform, &copy, 0);
+}
+
+/* Another block than the VM's own is mapped at FRESH. */
+static void map_wrongly(void *context)
+{
+	(void)context;
+	assert_int_equal(gstage_map(&vms[0]->gstage, GPA(FRESH), 1, HPA(host->ram + MIB(40)), GSTAGE_ALL), 0);
+}
+
+static struct exits_hart *hart_of_guest(void)
+{
+	int n = exits_hart_of(&vms[0]->vcpu[0]);
+
+	assert_true(n >= 0);
+	return &exits_harts[n];
+}
+
+static void tables_that_contradict_end_the_life_once(void **state)
+{
+	(void)state;
+	scene_start(&page_fault);
+	assert_int_equal(host_live(map_wrongly, NULL, 0), HOST_RETURNED);
+	assert_int_equal(happens(&page_fault), HOST_ENDED);
+	next_life();
+	assert_int_equal(vms[0]->s->run_state, VM_RUNNING);
+	/* The guest faults again, and gets its page. */
+	assert_int_equal(happens(&page_fault), HOST_RETURNED);
+	assert_int_equal(vms[0]->vcpu[0].r->state, VCPU_RUNNABLE);
+	assert_int_equal(gstage_lookup(&vms[0]->gstage, GPA(FRESH)).rights, GSTAGE_ALL);
+	/* Ever again: then it is not the tables that are wrong. */
+	assert_int_equal(gstage_zap(&vms[0]->gstage, GPA(FRESH), BLOCK_SIZE), 0);
+	map_wrongly(NULL);
+	assert_int_equal(happens(&page_fault), HOST_RETURNED);
+	assert_int_equal(vms[0]->vcpu[0].r->park_reason, PARK_TABLES);
+}
+
+/* The CSR of the hart that the guest is on is damaged before the exit: the life ends, and the guest has seen nothing. */
+static void damage(const struct scene_exit *e, size_t csr)
+{
+	u64 *word;
+
+	scene_start(e);
+	view_take(&before);
+	word = (u64 *)((u8 *)&hart_of_guest()->csr + csr);
+	*word ^= 2;
+	assert_int_equal(happens(e), HOST_ENDED);
+	next_life();
+	view_take(&now);
+	assert_true(view_same(&before, &now, NULL, true));
+}
+
+static void damaged_rules_end_the_life(void **state)
+{
+	(void)state;
+	damage(&page_fault, offsetof(struct exits_csrs, hgatp));
+	damage(&nowhere, offsetof(struct exits_csrs, henvcfg));
+	damage(&unknown_csr, offsetof(struct exits_csrs, henvcfg));
+	damage(&unknown_csr, offsetof(struct exits_csrs, hcounteren));
+	damage(&undelegated, offsetof(struct exits_csrs, hideleg));
+	damage(&undelegated, offsetof(struct exits_csrs, hedeleg));
+}
+
+static void a_guest_that_does_wrong_is_told(void **state)
+{
+	(void)state;
+	scene_start(&unknown_csr);
+	assert_int_equal(happens(&unknown_csr), HOST_RETURNED);
+	assert_int_equal(hart_of_guest()->csr.vscause, CAUSE_ILLEGAL);
+	scene_start(&nowhere);
+	assert_int_equal(happens(&nowhere), HOST_RETURNED);
+	assert_int_equal(hart_of_guest()->csr.vscause, CAUSE_LOAD_ACCESS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tables_that_contradict_end_the_life_once),
+		cmocka_unit_test(damaged_rules_end_the_life),
+		cmocka_unit_test(a_guest_that_does_wrong_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
