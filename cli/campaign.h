@@ -42,6 +42,9 @@ extern const struct fault_kind_entry fault_kinds[FAULT_KINDS];
 #define FAULTS_ALL     ((1u << FAULT_KINDS) - 1)
 #define FAULTS_DEFAULT (FAULTS_ALL & ~(1u << FAULT_ESTATE))
 
+/* True if it happens to a hart, at the instruction that it is at; else to memory. */
+bool fault_is_of_hart(enum fault_kind kind);
+
 /* The kind of that name; -1 if there is none. */
 int fault_kind_find(const char *name);
 
@@ -77,7 +80,8 @@ struct fault_moment {
 	bool is_place; /* when a hart has come to one of `places` `times` times; else, or without that, at a time */
 	u64 places[FAULT_PLACES]; /* offsets of instructions in the image */
 	u32 times;		  /* at least 1 */
-	u64 delay_us;		  /* since all guests are at work */
+	u32 steps;    /* of the hart, then: QEMU stops harts between blocks of code, and never inside */
+	u64 delay_us; /* since all guests are at work */
 };
 
 /* Draws become concrete when the machine is stopped and shows what it has: a draw d of n things takes d % n. */

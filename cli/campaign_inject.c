@@ -111,15 +111,36 @@ static int run_for(struct campaign_run *r, u64 us)
 	return error < 0 ? error : fault_machine_look(&r->machine);
 }
 
+/* A hart in the hypervisor goes on by some instructions, if it stays there. 1: *hart is it; 0: there is none. */
+static int step_inside(struct campaign_run *r, const struct fault *f, u64 slot, u32 *hart)
+{
+	const struct fault_hart *h = fault_machine_inside(&r->machine, f->hart);
+	int error = 0;
+
+	if (!h)
+		return 0;
+	*hart = (u32)(h - r->machine.harts);
+	for (u32 n = 0; n < f->moment.steps && !error; n++)
+		error = gdb_step(&r->gdb, *hart);
+	if (!error)
+		error = fault_machine_look(&r->machine);
+	if (slot)
+		r->machine.slot = slot;
+	return error ? error : h->is_inside;
+}
+
 /* Makes it here, or if nothing of its kind is here, a little later. `slot`: the life that is meant, 0: that which runs. */
 static int make_soon(struct campaign_run *r, const struct fault *f, u32 hart, u64 slot)
 {
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
-		int got;
+		int got = 1;
 
 		if (slot)
 			r->machine.slot = slot;
-		got = fault_make(&r->machine, f, hart, r->result);
+		if (hart == FAULT_NO_HART && fault_is_of_hart(f->kind))
+			got = step_inside(r, f, slot, &hart);
+		if (got > 0)
+			got = fault_make(&r->machine, f, hart, r->result);
 		if (got)
 			return got;
 		hart = FAULT_NO_HART;

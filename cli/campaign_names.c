@@ -29,6 +29,12 @@ const struct campaign_outcome_entry campaign_outcomes[OUTCOME_COUNT] = {
 	[OUTCOME_SILENT] = { "silent", "a guest's state is wrong" },
 };
 
+bool fault_is_of_hart(enum fault_kind kind)
+{
+	return kind == FAULT_REGISTER || kind == FAULT_CSR || kind == FAULT_STACK || kind == FAULT_HANG ||
+	       kind == FAULT_PANIC || kind == FAULT_RECOVERY;
+}
+
 int fault_kind_find(const char *name)
 {
 	for (int i = 0; i < FAULT_KINDS; i++)

@@ -15,6 +15,7 @@
 
 #define DELAY_US      300000
 #define HEIR_DELAY_US 4000
+#define STEPS_MAX     24
 #define TIMES_MAX     16
 
 /* What a second fault may be: all that comes before it in the list. */
@@ -27,13 +28,6 @@ static enum fault_kind draw_kind(u64 draw, u32 faults)
 	for (u32 kind = 0;; kind++)
 		if (faults & 1u << kind && left-- == 0)
 			return kind;
-}
-
-/* Faults of registers are faults of what the code at the place is at. */
-static bool is_of_hart(enum fault_kind kind)
-{
-	return kind == FAULT_REGISTER || kind == FAULT_CSR || kind == FAULT_STACK || kind == FAULT_HANG ||
-	       kind == FAULT_PANIC;
 }
 
 static void draw_fault(struct fault *f, u64 *state, u32 faults, u64 delay_us,
@@ -51,8 +45,9 @@ static void draw_fault(struct fault *f, u64 *state, u32 faults, u64 delay_us,
 	f->target = splitmix_next(state);
 	f->bit = splitmix_next(state);
 	f->value = splitmix_next(state);
-	often = is_of_hart(f->kind) ? PLACE_REGISTERS : PLACE_MEMORY;
+	often = fault_is_of_hart(f->kind) ? PLACE_REGISTERS : PLACE_MEMORY;
 	f->moment.is_place = at % 8 < often;
+	f->moment.steps = (u32)((times >> 8) % STEPS_MAX);
 	/* Half of them at the first time. */
 	f->moment.times = times & 1 ? 1 : 1 + (u32)((times >> 1) % TIMES_MAX);
 }

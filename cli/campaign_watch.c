@@ -16,7 +16,19 @@
 /* How long one answer may take: the broker asks again after a second if the life ended with the question. */
 #define ANSWER_MS 1500
 
+/* How often, while a guest does not go on, it is asked whether it has been stopped. */
+#define LOOK_MS 1000
+
 typedef unsigned long long ull;
+
+__attribute__((format(printf, 2, 0))) static void explain(struct campaign_result *result, const char *format,
+							  va_list list)
+{
+	vsnprintf(result->reason, sizeof(result->reason), format, list);
+	for (char *at = result->reason; *at; at++)
+		if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
+			*at = '?';
+}
 
 __attribute__((format(printf, 3, 4))) static void judge(struct campaign_run *r, enum campaign_outcome outcome,
 							const char *format, ...)
@@ -25,11 +37,8 @@ __attribute__((format(printf, 3, 4))) static void judge(struct campaign_run *r, 
 
 	r->result->outcome = outcome;
 	va_start(list, format);
-	vsnprintf(r->result->reason, sizeof(r->result->reason), format, list);
+	explain(r->result, format, list);
 	va_end(list);
-	for (char *at = r->result->reason; *at; at++)
-		if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
-			*at = '?';
 }
 
 static bool are_guests_well(struct campaign_run *r, char *why, size_t size)
@@ -64,6 +73,31 @@ static void let_pass(struct campaign_run *r, u64 ms)
 	}
 }
 
+/* A VM that the hypervisor has given up, or started again. */
+static bool find_lost_vms(struct campaign_run *r)
+{
+	struct ctl_vm vms[MAX_VMS];
+	size_t count, lost = 0;
+	char text[CAMPAIGN_TEXT] = "";
+
+	if (!campaign_host_vms(&r->host, vms, &count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		size_t fill = strlen(text);
+
+		if (vms[i].run_state == VM_RUNNING && vms[i].boots == 1)
+			continue;
+		lost++;
+		if (fill + 100 < sizeof(text))
+			snprintf(text + fill, sizeof(text) - fill, "%s%.31s is %s (%s), started %llu times",
+				 fill ? "; " : "", vms[i].name, name_of_run_state(vms[i].run_state),
+				 name_of_stop_reason(vms[i].reason), (ull)vms[i].boots);
+	}
+	if (lost)
+		judge(r, lost == count ? OUTCOME_HOST_LOST : OUTCOME_VM_LOST, "%s", text);
+	return lost;
+}
+
 static bool is_reset(const struct campaign_run *r, const struct ctl_host *before)
 {
 	return r->host.hello.life < r->life || (before->started && before->life == r->host.hello.life &&
@@ -77,7 +111,7 @@ static bool is_reset(const struct campaign_run *r, const struct ctl_host *before
 static bool wait_until_all_go_on(struct campaign_run *r, char *why, size_t size)
 {
 	u64 patience = r->settings->patience_ms ? r->settings->patience_ms : PATIENCE_MS;
-	u64 end = clock_ms() + patience, life = 0;
+	u64 end = clock_ms() + patience, look_at_vms = clock_ms() + LOOK_MS, life = 0;
 	struct ctl_host before = { 0 };
 
 	for (;;) {
@@ -108,32 +142,13 @@ static bool wait_until_all_go_on(struct campaign_run *r, char *why, size_t size)
 			snprintf(why, size, "the host does not answer");
 		if (!are_guests_well(r, NULL, 0) || clock_ms() >= end)
 			return false;
+		/* What has been given up will not go on. */
+		if (is_answered && clock_ms() >= look_at_vms) {
+			if (find_lost_vms(r))
+				return false;
+			look_at_vms = clock_ms() + LOOK_MS;
+		}
 	}
-}
-
-/* A VM that the hypervisor has given up, or started again. */
-static bool find_lost_vms(struct campaign_run *r)
-{
-	struct ctl_vm vms[MAX_VMS];
-	size_t count, lost = 0;
-	char text[CAMPAIGN_TEXT] = "";
-
-	if (!campaign_host_vms(&r->host, vms, &count))
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		size_t fill = strlen(text);
-
-		if (vms[i].run_state == VM_RUNNING && vms[i].boots == 1)
-			continue;
-		lost++;
-		if (fill + 100 < sizeof(text))
-			snprintf(text + fill, sizeof(text) - fill, "%s%.31s is %s (%s), started %llu times",
-				 fill ? "; " : "", vms[i].name, name_of_run_state(vms[i].run_state),
-				 name_of_stop_reason(vms[i].reason), (ull)vms[i].boots);
-	}
-	if (lost)
-		judge(r, lost == count ? OUTCOME_HOST_LOST : OUTCOME_VM_LOST, "%s", text);
-	return lost;
 }
 
 static u64 ticks_ns(u64 ticks, u64 timebase)
@@ -146,6 +161,7 @@ static void read_lives(struct campaign_run *r)
 {
 	struct campaign_result *result = r->result;
 	struct ctl_life lives[LIFE_COUNT];
+	u64 fault = 0;
 	size_t count;
 
 	if (!campaign_host_ask(&r->host, ANSWER_MS) || !campaign_host_lives(&r->host, lives, &count))
@@ -157,11 +173,15 @@ static void read_lives(struct campaign_run *r)
 		if (!result->lives++) {
 			snprintf(result->cause, sizeof(result->cause), "%s",
 				 name_of_life_cause(lives[i].cause));
-			judge(r, OUTCOME_RECOVERED, "%.*s", (int)strcspn(lives[i].text, "\n"), lives[i].text);
-			if (lives[i].t_last_guest > lives[i].t_fault)
-				result->recovery_ns = ticks_ns(lives[i].t_last_guest - lives[i].t_fault,
-							       r->host.hello.timebase);
+			/* What has been said already says more. */
+			if (r->result->outcome == OUTCOME_COUNT)
+				judge(r, OUTCOME_COUNT, "%.*s", (int)strcspn(lives[i].text, "\n"),
+				      lives[i].text);
+			fault = lives[i].t_fault;
 		}
+		/* The heir may have died as well: until all guests ran again. */
+		if (lives[i].t_last_guest > fault)
+			result->recovery_ns = ticks_ns(lives[i].t_last_guest - fault, r->host.hello.timebase);
 	}
 }
 
@@ -188,8 +208,7 @@ void campaign_watch(struct campaign_run *r)
 	goes_on = wait_until_all_go_on(r, why, sizeof(why));
 	is_over = result->outcome != OUTCOME_COUNT;
 	campaign_host_read_guests(&r->host);
-	if (!is_over)
-		read_lives(r);
+	read_lives(r);
 	if (!are_guests_well(r, why, sizeof(why)))
 		judge(r, OUTCOME_SILENT, "%s", why);
 	else if (is_over || find_lost_vms(r))

@@ -106,25 +106,24 @@ static int make_register(struct fault_machine *m, const struct fault *f, const s
 	return error ? error : 1;
 }
 
+/* The first bit from the one that was drawn on that the hart has. */
 static int make_csr(struct fault_machine *m, const struct fault *f, const struct fault_hart *h,
 		    struct campaign_result *result)
 {
 	size_t which = f->target % ARRAY_SIZE(csrs);
-	u32 number = gdb_csr(m->gdb, csrs[which].number);
+	u32 number = gdb_csr(m->gdb, csrs[which].number), hart = index_of(m, h);
 	u64 before, after;
-	int error;
+	int error = gdb_register(m->gdb, hart, number, &before);
 
-	result->bit = f->bit % 64;
+	after = before;
+	for (u64 n = 0; n < 64 && after == before && !error; n++) {
+		result->bit = (f->bit + n) % 64;
+		error = gdb_set_register(m->gdb, hart, number, before ^ 1ull << result->bit);
+		if (!error)
+			error = gdb_register(m->gdb, hart, number, &after);
+	}
 	say(m, result, h, "bit %llu of %s", (ull)result->bit, csrs[which].name);
-	error = gdb_register(m->gdb, index_of(m, h), number, &before);
-	if (!error)
-		error = change_register(m, h, number, 1ull << result->bit);
-	if (!error)
-		error = gdb_register(m->gdb, index_of(m, h), number, &after);
-	if (error)
-		return error;
-	/* A bit that the hart does not have. */
-	return before != after;
+	return error ? error : before != after;
 }
 
 static int jump(struct fault_machine *m, const struct fault_hart *h, u64 place, const char *what,
