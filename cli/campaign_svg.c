@@ -14,6 +14,8 @@
 #define TOP	  132.0
 #define PLOT	  220.0 /* height of the curves */
 
+#define CURVES (PAUSE_RECOVERY + 1) /* those of recoveries */
+
 #define ULL(value) ((unsigned long long)(value))
 
 /* From the left: what matters first. */
@@ -26,7 +28,7 @@ static const struct {
 	{ OUTCOME_NOT_INJECTED, "s7" },
 };
 
-static const char *const pause_classes[PAUSE_KINDS] = { "s4", "s1", "s3" };
+static const char *const pause_classes[CURVES] = { "s4", "s1", "s3" };
 
 /* ---- Outcomes ---- */
 
@@ -120,7 +122,7 @@ static bool find_bounds(const struct campaign_tally *tally, struct plot *plot)
 {
 	double least = INFINITY, most = 0;
 
-	for (int i = 0; i < PAUSE_KINDS; i++) {
+	for (int i = 0; i < CURVES; i++) {
 		const struct campaign_sample *s = &tally->pauses[i];
 
 		if (!s->count)
@@ -192,7 +194,7 @@ static double put_pauses(FILE *to, const struct campaign_tally *tally, double y)
 		return plot.y + 40;
 	}
 	put_axes(to, &plot);
-	for (int i = 0; i < PAUSE_KINDS; i++) {
+	for (int i = 0; i < CURVES; i++) {
 		const struct campaign_sample *s = &tally->pauses[i];
 
 		if (!s->count)

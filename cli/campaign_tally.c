@@ -8,11 +8,14 @@
 /* The report names so many; all of them are in the results. */
 #define LOST_MAX 200
 
-const char *const campaign_pause_names[PAUSE_KINDS] = { "exits", "computes", "recovery" };
+const char *const campaign_pause_names[PAUSE_KINDS] = { "exits", "computes", "recovery", "exits_no_effect",
+							"computes_no_effect" };
 const char *const campaign_pause_titles[PAUSE_KINDS] = {
 	"of vCPUs that exit",
 	"of a vCPU that only computes",
 	"fault to last guest, as recorded",
+	"without effect: of vCPUs that exit",
+	"without effect: of one that only computes",
 };
 
 bool campaign_is_loss(enum campaign_outcome outcome)
@@ -45,6 +48,10 @@ void campaign_tally_add(void *arg, const struct campaign_result *result)
 		add_pause(&tally->pauses[PAUSE_EXITS], result->pause_exits_ns);
 		add_pause(&tally->pauses[PAUSE_COMPUTES], result->pause_computes_ns);
 		add_pause(&tally->pauses[PAUSE_RECOVERY], result->recovery_ns);
+	}
+	if (result->outcome == OUTCOME_NO_EFFECT) {
+		add_pause(&tally->pauses[PAUSE_EXITS_IDLE], result->pause_exits_ns);
+		add_pause(&tally->pauses[PAUSE_COMPUTES_IDLE], result->pause_computes_ns);
 	}
 	if (!campaign_is_loss(result->outcome))
 		return;

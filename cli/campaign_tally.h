@@ -8,6 +8,9 @@ enum campaign_pause {
 	PAUSE_EXITS,	/* of vCPUs that exit */
 	PAUSE_COMPUTES, /* of one that only computes */
 	PAUSE_RECOVERY, /* fault to last guest, as the hypervisor recorded it */
+	/* The same as the first two, of runs in which nothing happened: what the machine under the machine does. */
+	PAUSE_EXITS_IDLE,
+	PAUSE_COMPUTES_IDLE,
 	PAUSE_KINDS,
 };
 
@@ -22,7 +25,8 @@ struct campaign_sample {
 /* All-zero is one without results. */
 struct campaign_tally {
 	u64 counts[FAULT_KINDS][OUTCOME_COUNT];
-	struct campaign_sample pauses[PAUSE_KINDS]; /* of runs that recovered, as promised */
+	struct campaign_sample
+		pauses[PAUSE_KINDS];  /* of runs that recovered, as promised; or without effect */
 	struct campaign_result *lost; /* those that are worth a look; sorted: silent ones first, by run */
 	size_t lost_count, lost_left_out;
 };
