@@ -23,6 +23,11 @@
 
 #define ESTATE_MAGIC   0x3154415445534c4full /* the bytes "OLSETAT1" */
 #define ESTATE_VERSION 3
+/*
+ * The oldest version that this code can adopt. An heir leaves the estate in the version in which it has found it until it
+ * has reported for duty: before, an older image may have to go on with it (docs/update.md).
+ */
+#define ESTATE_OLDEST 3
 
 /* Head of each copy of a cold record; the body follows. */
 struct cold_head {
@@ -141,7 +146,9 @@ struct life_record {
 	u64 entry_swapped; /* a0 and sscratch are swapped */
 	u64 entry_moved;   /* every register is in the record but a0, which is in sscratch */
 	u64 entry_saved;   /* all is in the record */
-	u64 reserved[4];
+	u64 build;	   /* first 8 bytes of its image's build id, the first the highest; 0: not known */
+	u64 undone; /* 1: it was an update that did not report for duty: the image before it was started again */
+	u64 reserved[2];
 	char text[256]; /* what the life said of its end */
 };
 
@@ -158,7 +165,9 @@ struct warden_record {
 	u64 t_stopped;
 	u64 t_heir; /* just before it entered the heir */
 	u64 text_size;
-	u64 reserved[7];
+	u64 update;   /* enum warden_update_role */
+	u64 t_update; /* WARDEN_UPDATE_UNDONE: when the life before the dead one ended, for the update */
+	u64 reserved[5];
 	char text[256]; /* from WARDEN_CRASH; not terminated */
 };
 

@@ -11,7 +11,7 @@
 #include "abi/types.h"
 
 #define WARDEN_EXT     0x0a4f4c56ul
-#define WARDEN_VERSION 1
+#define WARDEN_VERSION 2 /* 2: live update */
 
 /* The warden remembers the times of so many crashes; a limit beyond that would never be reached. */
 #define WARDEN_CRASH_LIMIT_MAX 63
@@ -28,7 +28,7 @@ enum warden_call {
 	WARDEN_READY = 1,
 	/*
 	 * (cause, address of a text in HS memory or 0, its length): ends this life. Does not return: the caller's hart is
-	 * held or becomes the heir's first.
+	 * held or becomes the heir's first. SBI_ERR_INVALID_PARAM: no such cause, or LIFE_UPDATE.
 	 */
 	WARDEN_CRASH = 2,
 	/*
@@ -50,6 +50,52 @@ enum warden_call {
 	 * SBI_ERR_INVALID_STATE: another hart is not stopped (HSM). SBI_ERR_INVALID_PARAM: the harts lack that translation.
 	 */
 	WARDEN_DEVIRTUALISE = 7,
+	/*
+	 * Live update, of a life that has reported for duty. The warden keeps one candidate beside the image in force.
+	 *
+	 * (address of a struct warden_update in the caller's slot): the candidate that is to come. One of the same size and
+	 * hash that has come already, in part or whole, is kept. Value: how many of its bytes there are.
+	 * SBI_ERR_INVALID_PARAM: the size cannot be.
+	 */
+	WARDEN_UPDATE_BEGIN = 8,
+	/*
+	 * (offset, address in the caller's slot, bytes, at most WARDEN_UPDATE_PIECE): a piece of the candidate. What is there
+	 * already may come again. Value: how many bytes there are. SBI_ERR_INVALID_STATE: nothing was begun.
+	 * SBI_ERR_INVALID_PARAM: too large, behind a gap, behind the end, or not the same again.
+	 */
+	WARDEN_UPDATE_WRITE = 9,
+	/* (): value enum image_problem (abi/image.h): what would keep WARDEN_UPDATE from being done now. */
+	WARDEN_UPDATE_CHECK = 10,
+	/*
+	 * (ticks at which the life began to come to rest): ends this life, with cause LIFE_UPDATE, and starts its heir from the
+	 * candidate. Does not return unless with SBI_ERR_INVALID_PARAM: WARDEN_UPDATE_CHECK finds fault.
+	 *
+	 * The heir is on trial until WARDEN_READY, which puts its image in force. If its life ends before, by whatever cause, or
+	 * its deadline passes, the next heir is started from the image that was in force all the time, and told so
+	 * (warden_record.update). Neither counts as a crash.
+	 */
+	WARDEN_UPDATE = 11,
+	/*
+	 * (address of a text in the caller's slot or 0, its length): an heir on trial says that it cannot go on. As
+	 * WARDEN_CRASH, but SBI_ERR_INVALID_STATE if the life is not on trial.
+	 */
+	WARDEN_UPDATE_UNDO = 12,
+};
+
+#define WARDEN_UPDATE_PIECE KIB(8)
+
+/* What WARDEN_UPDATE_BEGIN is told of the image that is to come. */
+struct warden_update {
+	u64 size; /* bytes */
+	u8 sha256[32];
+};
+
+/* warden_record.update: what the heir has to do with an update. */
+enum warden_update_role {
+	WARDEN_UPDATE_NONE = 0,
+	WARDEN_UPDATE_TRIAL = 1, /* it runs from the new image */
+	WARDEN_UPDATE_UNDONE =
+		2, /* the life that has ended did, and this one runs from the old image again */
 };
 
 /*
@@ -82,7 +128,8 @@ enum life_cause {
 	LIFE_STACK = 5,	    /* guard page hit */
 	LIFE_UPDATE = 6,
 	LIFE_POWEROFF = 7,
-	LIFE_ADOPTION = 8, /* the heir died before it reported for duty */
+	LIFE_ADOPTION =
+		8, /* the heir died before it reported for duty; always so of one that an update started */
 };
 
 /* How the warden found a hart when it stopped a life. */

@@ -11,6 +11,7 @@
 #include "warden/life.h"
 #include "warden/native.h"
 #include "warden/pristine.h"
+#include "warden/update.h"
 #include "warden/watchdog.h"
 
 #define TEXT_MAX sizeof(((struct warden_record *)0)->text)
@@ -33,7 +34,7 @@ static int crash(u64 cause, u64 text, u64 text_size, struct sbi_trap_regs *regs)
 {
 	const u64 slot = life_slot_address(life.slot);
 
-	if (cause <= LIFE_RUNNING || cause > LIFE_ADOPTION)
+	if (cause <= LIFE_RUNNING || cause > LIFE_ADOPTION || cause == LIFE_UPDATE)
 		return SBI_EINVAL;
 	text_size = MIN(text_size, TEXT_MAX);
 	if (text && (text < slot || text - slot > LAYOUT_SLOT_SIZE - text_size))
@@ -95,6 +96,20 @@ static int handle(unsigned long id, unsigned long function, struct sbi_trap_regs
 		rc = native_enter(regs->a0, regs->a1, regs);
 		out->skip_regs_update = rc == NATIVE_ENTERED;
 		return rc == NATIVE_ENTERED ? SBI_OK : rc;
+	case WARDEN_UPDATE_BEGIN:
+		return update_begin(regs->a0, &out->value);
+	case WARDEN_UPDATE_WRITE:
+		return update_write(regs->a0, regs->a1, regs->a2, &out->value);
+	case WARDEN_UPDATE_CHECK:
+		return update_check(&out->value);
+	case WARDEN_UPDATE:
+		rc = update_go(regs->a0, regs);
+		out->skip_regs_update = rc == SBI_OK;
+		return rc;
+	case WARDEN_UPDATE_UNDO:
+		rc = life.trial ? crash(LIFE_ADOPTION, regs->a0, regs->a1, regs) : SBI_EINVALID_STATE;
+		out->skip_regs_update = rc == SBI_OK;
+		return rc;
 	default:
 		return SBI_ENOTSUPP;
 	}

@@ -15,6 +15,7 @@
 #include "warden/life.h"
 #include "warden/pristine.h"
 #include "warden/stop.h"
+#include "warden/update.h"
 #include "warden/watchdog.h"
 
 /* Not null: why there is nothing to do. */
@@ -94,6 +95,7 @@ int duty_begin(void)
 	}
 	hart_init();
 	life_init(base);
+	update_init();
 	pristine_keep((const void *)(base + LAYOUT_SLOT_OFFSET(0)));
 	rc = stop_init();
 	if (!rc)
@@ -105,7 +107,7 @@ int duty_begin(void)
 	hart_this()->life = life.number;
 	hart_this()->where = HART_LIFE;
 	sbi_printf("warden: OpenSBI %d.%d, %u harts, Outlive's image of %lu bytes, SHA-256 %08x...\n",
-		   OPENSBI_VERSION_MAJOR, OPENSBI_VERSION_MINOR, hart_count(), pristine_size(),
+		   OPENSBI_VERSION_MAJOR, OPENSBI_VERSION_MINOR, hart_count(), pristine_header()->file_size,
 		   pristine_name());
 	return 0;
 }

@@ -26,9 +26,11 @@ static struct {
 	u64 cause;
 	u64 hart;
 	u64 time;
+	u64 update;   /* enum warden_update_role of the heir */
+	u64 t_update; /* when a life ended for the last update */
 	u64 text_size;
 	char text[sizeof(((struct warden_record *)0)->text)];
-	u64 count;
+	u64 count; /* of crashes: updates, and lives that did not stand their trial, are none */
 	u64 times[WARDEN_CRASH_LIMIT_MAX + 1]; /* a ring */
 } death;
 
@@ -60,22 +62,34 @@ u64 life_heir_patience(void)
 	return ticks_per_second() / 1000 * HEIR_PATIENCE_MS;
 }
 
-/* Caller holds life.lock. */
-static void note_death(enum life_cause cause, u64 text, u64 text_size)
+static void note_text(u64 text, u64 text_size)
 {
 	u64 i;
 
-	death.cause = cause;
-	death.hart = hart_this()->id;
-	death.time = sbi_timer_value();
-	death.times[death.count % array_size(death.times)] = death.time;
-	death.count++;
 	death.text_size = 0;
-	if (text && text_size && hart_open(text, text_size)) {
-		for (i = 0; i < text_size; i++)
-			death.text[i] = ((const volatile char *)text)[i];
-		death.text_size = text_size;
-		hart_close();
+	if (!text || !text_size || !hart_open(text, text_size))
+		return;
+	for (i = 0; i < text_size; i++)
+		death.text[i] = ((const volatile char *)text)[i];
+	death.text_size = text_size;
+	hart_close();
+}
+
+/* Whatever ends a life on trial: its update is undone. Caller holds life.lock. */
+static void note_death(enum life_cause cause, u64 time)
+{
+	death.cause = life.trial ? LIFE_ADOPTION : cause;
+	death.hart = hart_this()->id;
+	death.time = time;
+	death.update = WARDEN_UPDATE_NONE;
+	if (life.trial) {
+		death.update = WARDEN_UPDATE_UNDONE;
+	} else if (cause == LIFE_UPDATE) {
+		death.update = WARDEN_UPDATE_TRIAL;
+		death.t_update = time;
+	} else {
+		death.times[death.count % array_size(death.times)] = time;
+		death.count++;
 	}
 }
 
@@ -118,6 +132,8 @@ static void write_record(u32 dead_slot, u64 t_stopped)
 	record->crashes = death.count;
 	record->t_fault = death.time;
 	record->t_stopped = t_stopped;
+	record->update = death.update;
+	record->t_update = death.t_update;
 	record->text_size = death.text_size;
 	for (i = 0; i < death.text_size; i++)
 		record->text[i] = death.text[i];
@@ -143,6 +159,17 @@ static struct hart *heirs_hart(struct hart *me, bool was_guest)
 	return lowest;
 }
 
+/* A candidate that has been damaged in memory since it was sealed never lives: the image in force goes on. */
+static bool unpack(u64 slot)
+{
+	if (death.update == WARDEN_UPDATE_TRIAL) {
+		if (pristine_unpack_spare(slot))
+			return true;
+		death.update = WARDEN_UPDATE_UNDONE;
+	}
+	return pristine_unpack(slot);
+}
+
 /* The executor's work, with its own hart held already. Whoever is to run on has its order when this returns. */
 static void recover(struct hart *me, bool was_guest)
 {
@@ -157,11 +184,11 @@ static void recover(struct hart *me, bool was_guest)
 	}
 	t_stopped = sbi_timer_value();
 
-	if (recent_deaths() > life.limit) {
+	if (death.update == WARDEN_UPDATE_NONE && recent_deaths() > life.limit) {
 		follow_policy(me, "too many within the time");
 		return;
 	}
-	if (!pristine_unpack(life_slot_address(next))) {
+	if (!unpack(life_slot_address(next))) {
 		follow_policy(me, "the pristine image is damaged");
 		return;
 	}
@@ -169,6 +196,7 @@ static void recover(struct hart *me, bool was_guest)
 	first = heirs_hart(me, was_guest);
 	life.slot = next;
 	life.ready = false;
+	life.trial = death.update == WARDEN_UPDATE_TRIAL;
 	watchdog_set_period(0);
 	write_record(dead, t_stopped);
 
@@ -183,7 +211,7 @@ static void recover(struct hart *me, bool was_guest)
 		stop_kick(first);
 }
 
-void life_end(enum life_cause cause, u64 text, u64 text_size, struct sbi_trap_regs *regs)
+static void end(enum life_cause cause, u64 time, u64 text, u64 text_size, struct sbi_trap_regs *regs)
 {
 	const bool was_guest = sbi_regs_from_virt(regs);
 	struct hart *me = hart_this();
@@ -195,7 +223,8 @@ void life_end(enum life_cause cause, u64 text, u64 text_size, struct sbi_trap_re
 	if (executor) {
 		life.phase = LIFE_IS_ENDING;
 		life.number++;
-		note_death(cause, text, text_size);
+		note_death(cause, time);
+		note_text(text, text_size);
 		/* Harts that had been sent to the dead life and have not left yet stay. */
 		for (i = 0; i < hart_count(); i++)
 			hart_at(i)->order.life = 0;
@@ -206,6 +235,30 @@ void life_end(enum life_cause cause, u64 text, u64 text_size, struct sbi_trap_re
 	if (executor)
 		recover(me, was_guest);
 	hart_hold(me, regs);
+}
+
+void life_end(enum life_cause cause, u64 text, u64 text_size, struct sbi_trap_regs *regs)
+{
+	end(cause, sbi_timer_value(), text, text_size, regs);
+}
+
+void life_update(u64 begun, struct sbi_trap_regs *regs)
+{
+	const u64 now = sbi_timer_value();
+
+	/* The clock of the pause; who says more than a second means something else. */
+	end(LIFE_UPDATE, begun <= now && now - begun <= ticks_per_second() ? begun : now, 0, 0, regs);
+}
+
+/* A life that has stood its trial puts its image in force, unless it is about to end. */
+static void pass_trial(void)
+{
+	spin_lock(&life.lock);
+	if (life.trial && life.phase == LIFE_IS_ON && hart_this()->life == life.number) {
+		pristine_replace();
+		life.trial = false;
+	}
+	spin_unlock(&life.lock);
 }
 
 int life_report_ready(u64 entry, u64 limit, u64 window, u64 policy)
@@ -220,6 +273,7 @@ int life_report_ready(u64 entry, u64 limit, u64 window, u64 policy)
 	life.limit = MIN(limit, (u64)WARDEN_CRASH_LIMIT_MAX);
 	life.window = MIN(window, 1ul << 32);
 	life.policy = (u32)policy;
+	pass_trial();
 	__smp_store_release(&life.ready, true);
 	return SBI_OK;
 }

@@ -29,6 +29,7 @@ struct life {
 	u32 slot;	/* the present life's; while one is ending, the dead one's */
 	u64 base;	/* of RAM */
 	u64 estate;
+	volatile bool trial; /* it runs from an image that it was updated to, which is not in force yet */
 	volatile bool ready; /* it has reported for duty; what follows is what it asked for */
 	u64 entry;	     /* where collected harts go */
 	u64 limit;	     /* crashes within `window` seconds that are recovered */
@@ -53,6 +54,12 @@ u64 life_heir_patience(void);
  * `text` is a physical address of `text_size` readable bytes, at most what warden_record holds; 0: none.
  */
 void life_end(enum life_cause cause, u64 text, u64 text_size, struct sbi_trap_regs *regs);
+
+/*
+ * The same for an update: the heir is started from the spare image (pristine.h), which is sealed. `begun`: ticks at which
+ * the life began to come to rest.
+ */
+void life_update(u64 begun, struct sbi_trap_regs *regs);
 
 /* WARDEN_READY: the life reports for duty. SBI error. */
 int life_report_ready(u64 entry, u64 limit, u64 window, u64 policy);

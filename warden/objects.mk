@@ -12,7 +12,7 @@ platform-ldflags-y = -Wl,--wrap=sbi_timer_process
 FW_OPTIONS = 0x1
 FW_DYNAMIC = y
 
-warden_objs = platform.o duty.o pristine.o hart.o found.o guest.o stub.o stop.o life.o watchdog.o call.o native.o
+warden_objs = platform.o duty.o pristine.o update.o hart.o found.o guest.o stub.o stop.o life.o watchdog.o call.o native.o
 platform-objs-y += $(warden_objs)
 
 # Our own files are clean under more warnings than OpenSBI's headers, which count as the system's here.
@@ -28,6 +28,6 @@ platform-objs-y += bearssl/codec/enc32be.o
 bearssl_headers = -I$(OUTLIVE_ROOT)/mk/freestanding -I$(bearssl_src)/../inc
 $(platform_build_dir)/bearssl/%.o: platform-cflags-y += $(bearssl_headers) -I$(bearssl_src) -DBR_USE_UNIX_TIME=0 \
 	-DBR_USE_URANDOM=0 -DBR_USE_GETENTROPY=0
-$(platform_build_dir)/pristine.o $(platform_build_dir)/pristine.dep: platform-cflags-y += $(bearssl_headers)
+$(foreach name,pristine update,$(addprefix $(platform_build_dir)/$(name),.o .dep)): platform-cflags-y += $(bearssl_headers)
 $(platform_build_dir)/bearssl/%.o: $(src_dir)/../bearssl/src/%.c
 	$(call compile_cc,$@,$<)

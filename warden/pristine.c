@@ -19,11 +19,10 @@
 #define SLICE_BYTES	  256
 #define SLICES_PER_SECOND 20
 
-static u64 words[PRISTINE_MAX / sizeof(u64)] __aligned(64);
-static u64 size;
-static u64 checksum;
-static u8 digest[br_sha256_SIZE];
-static volatile bool damaged;
+/* A whole chunk more: the copy ends behind the last word, not with it. */
+static u64 words[2][IMAGE_FILE_MAX / sizeof(u64) + CHUNK_WORDS] __aligned(64);
+static struct pristine images[2] = { { .words = words[0] }, { .words = words[1] } };
+static struct pristine *volatile in_force = &images[0];
 
 static struct {
 	spinlock_t lock;
@@ -35,13 +34,7 @@ static struct {
 bool pristine_header_is_sane(const struct image_header *image)
 {
 	return image->linux_magic2 == IMAGE_LINUX_MAGIC2 && image->header_version == IMAGE_HEADER_VERSION &&
-	       image->file_size > IMAGE_HEADER_SIZE && image->file_size <= PRISTINE_MAX &&
-	       image->memory_size >= image->file_size && image->memory_size <= LAYOUT_SLOT_SIZE;
-}
-
-static u64 chunks(void)
-{
-	return (size / sizeof(u64) + CHUNK_WORDS) / CHUNK_WORDS;
+	       image_sizes_make_sense(image);
 }
 
 /*
@@ -55,10 +48,11 @@ static inline u64 fold(u64 sum, u64 word)
 	return (u64)product ^ (u64)(product >> 64);
 }
 
-/* Copies the buffer, which is what time goes into when a life has ended, and returns the checksum of what it copied. */
-static u64 copy_words(volatile u64 *to)
+/* Copies an image, which is what time goes into when a life has ended, and returns the checksum of what it copied. */
+static u64 copy_words(const struct pristine *image, volatile u64 *to)
 {
-	const u64 *from = words, *end = words + chunks() * CHUNK_WORDS;
+	const u64 chunks = (image->size / sizeof(u64) + CHUNK_WORDS) / CHUNK_WORDS;
+	const u64 *from = image->words, *end = from + chunks * CHUNK_WORDS;
 	u64 lane[LANES] = { 1, 2, 3, 4 };
 
 	for (; from < end; from += CHUNK_WORDS, to += CHUNK_WORDS) {
@@ -83,83 +77,120 @@ static u64 copy_words(volatile u64 *to)
 
 void pristine_keep(const struct image_header *image)
 {
+	struct pristine *p = in_force;
 	br_sha256_context sha;
 
-	size = image->file_size;
-	sbi_memcpy(words, image, size);
+	SPIN_LOCK_INIT(background.lock);
+	p->size = image->file_size;
+	sbi_memcpy(p->words, image, p->size);
 	br_sha256_init(&sha);
-	br_sha256_update(&sha, words, size);
-	br_sha256_out(&sha, digest);
-	/* Onto itself: the slot gets the same bytes again, and the checksum is that of the copy that it will be. */
-	checksum = copy_words((u64 *)image);
+	br_sha256_update(&sha, p->words, p->size);
+	br_sha256_out(&sha, p->digest);
+	/* The slot gets the same bytes again, and the checksum is that of the copy that it will be. */
+	p->checksum = copy_words(p, (u64 *)image);
 	br_sha256_init(&background.sha);
 }
 
-u64 pristine_size(void)
+const struct image_header *pristine_header(void)
 {
-	return size;
+	return (const struct image_header *)in_force->words;
 }
 
 u32 pristine_name(void)
 {
+	const u8 *digest = in_force->digest;
+
 	return (u32)digest[0] << 24 | (u32)digest[1] << 16 | (u32)digest[2] << 8 | digest[3];
+}
+
+struct pristine *pristine_spare(void)
+{
+	return in_force == &images[0] ? &images[1] : &images[0];
+}
+
+void pristine_seal(struct pristine *image)
+{
+	image->checksum = copy_words(image, image->words);
+	image->damaged = false;
+}
+
+void pristine_replace(void)
+{
+	spin_lock(&background.lock);
+	in_force = pristine_spare();
+	br_sha256_init(&background.sha);
+	background.done = 0;
+	spin_unlock(&background.lock);
+}
+
+static bool unpack(struct pristine *image, u64 slot)
+{
+	u64 sum;
+
+	if (image->damaged || !hart_open(slot, MIB(1)))
+		return false;
+	sum = copy_words(image, (u64 *)slot);
+	hart_close();
+	if (sum != image->checksum)
+		image->damaged = true;
+	return sum == image->checksum;
 }
 
 bool pristine_unpack(u64 slot)
 {
-	u64 sum;
+	return unpack(in_force, slot);
+}
 
-	if (damaged || !hart_open(slot, MIB(1)))
-		return false;
-	sum = copy_words((u64 *)slot);
-	hart_close();
-	if (sum != checksum)
-		damaged = true;
-	return sum == checksum;
+bool pristine_unpack_spare(u64 slot)
+{
+	return unpack(pristine_spare(), slot);
 }
 
 /* Compares and remembers. */
-static bool is_good(const br_sha256_context *sha)
+static bool is_good(struct pristine *image, const br_sha256_context *sha)
 {
 	u8 now[br_sha256_SIZE];
 
 	br_sha256_out(sha, now);
-	if (sbi_memcmp(now, digest, sizeof(now)))
-		damaged = true;
-	return !damaged;
+	if (sbi_memcmp(now, image->digest, sizeof(now)))
+		image->damaged = true;
+	return !image->damaged;
 }
 
 int pristine_verify(void)
 {
+	struct pristine *image = in_force;
 	const u64 number = life.number;
 	br_sha256_context sha;
 	u64 done, part;
 
 	br_sha256_init(&sha);
-	for (done = 0; done < size; done += part) {
+	for (done = 0; done < image->size; done += part) {
 		/* A stop waits for this hart: let it go. */
 		if (life.number != number)
 			return SBI_EFAIL;
-		part = MIN(size - done, KIB(4));
-		br_sha256_update(&sha, (const u8 *)words + done, part);
+		part = MIN(image->size - done, KIB(4));
+		br_sha256_update(&sha, (const u8 *)image->words + done, part);
 	}
-	return is_good(&sha);
+	return is_good(image, &sha);
 }
 
 void pristine_check_a_slice(u64 now)
 {
+	struct pristine *image;
 	u64 part;
 
 	if (now < background.next || !spin_trylock(&background.lock))
 		return;
+	image = in_force;
 	background.next = now + sbi_timer_get_device()->timer_freq / SLICES_PER_SECOND;
-	part = MIN(size - background.done, SLICE_BYTES);
-	br_sha256_update(&background.sha, (const u8 *)words + background.done, part);
+	part = MIN(image->size - background.done, SLICE_BYTES);
+	br_sha256_update(&background.sha, (const u8 *)image->words + background.done, part);
 	background.done += part;
-	if (background.done == size) {
-		const bool was_damaged = damaged;
+	if (background.done == image->size) {
+		const bool was_damaged = image->damaged;
 
-		if (!is_good(&background.sha) && !was_damaged)
+		if (!is_good(image, &background.sha) && !was_damaged)
 			sbi_printf(
 				"warden: the pristine image is damaged: the next crash will not be recovered\n");
 		br_sha256_init(&background.sha);

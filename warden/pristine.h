@@ -1,6 +1,6 @@
 /*
- * The pristine image: a copy of the hypervisor's file as it was loaded, in the firmware's memory that HS-mode cannot
- * write. Heirs are unpacked from it.
+ * The pristine image in force: a copy of the hypervisor's file as it was loaded, or came by an update, in the firmware's
+ * memory that HS-mode cannot write. Heirs are unpacked from it.
  *
  * It is checked in two ways. SHA-256, taken when the image is accepted, is compared on request and in slices in the
  * background. It costs about 70 instructions a byte, which a recovery cannot afford, so what stands between the
@@ -15,15 +15,22 @@
 
 #include "warden/contract.h"
 
-#define PRISTINE_MAX KIB(768)
+/* An image in the firmware's memory. `words` behind the file's bytes are 0. */
+struct pristine {
+	u64 *words; /* room for IMAGE_FILE_MAX bytes */
+	u64 size;   /* bytes of the file */
+	u64 checksum;
+	u8 digest[32]; /* SHA-256 */
+	volatile bool damaged;
+};
 
 bool pristine_header_is_sane(const struct image_header *image);
 
 /* Keeps the image, whose header is sane. Once, at boot. */
 void pristine_keep(const struct image_header *image);
 
-/* Bytes of the file, and the first 32 bits of its SHA-256. */
-u64 pristine_size(void);
+/* Of the image in force: its header, and the first 32 bits of its SHA-256. */
+const struct image_header *pristine_header(void);
 u32 pristine_name(void);
 
 /*
@@ -31,6 +38,15 @@ u32 pristine_name(void);
  * fence instruction fetches.
  */
 bool pristine_unpack(u64 slot);
+
+/*
+ * The other buffer: of an image that a life wants to be updated to (update.h). It is sealed when all of it is there, can
+ * be unpacked then, and replaces the one in force, which is the spare from then on.
+ */
+struct pristine *pristine_spare(void);
+void pristine_seal(struct pristine *image);
+bool pristine_unpack_spare(u64 slot);
+void pristine_replace(void);
 
 /*
  * Compares all of it with its SHA-256: 1 good, 0 damaged, or a negative SBI error if a stop came in between (this

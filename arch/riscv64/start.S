@@ -32,7 +32,9 @@ image_start:
 	.4byte	ESTATE_VERSION_
 	/* file_size, memory_size */
 	.section .text.header.2, "ax"
-	.8byte	0, 0, 0, 0
+	.4byte	ESTATE_OLDEST_
+	.4byte	0
+	.8byte	0, 0, 0
 	/* Byte IMAGE_HEIR_ENTRY: a0 = hart id, a1 = estate */
 heir_entry:
 	.cfi_startproc
