@@ -72,6 +72,21 @@ enum ctl_type {
 	CTL_BOX_WRITE =
 		28, /* payload a line of text, 1 to CTL_NOTE_MAX bytes: among the guests' lines; -ENODEV: no box for it */
 
+	/*
+	 * Live update (docs/update.md). The image goes to the warden piece by piece; a life that ends meanwhile leaves it there.
+	 * -ENOSYS: no warden, or one that cannot.
+	 */
+	CTL_UPDATE_BEGIN = 30, /* payload struct ctl_update -> struct ctl_update_state */
+	CTL_UPDATE_WRITE =
+		31, /* payload u64 offset, then bytes, at most CTL_UPDATE_PIECE -> struct ctl_update_state */
+	CTL_UPDATE_CHECK = 32, /* -> struct ctl_update_state: with its `problem` */
+	/*
+	 * payload u64 life, which is the one to end: the update is done when this has been answered. -EALREADY: that life has
+	 * ended. -EINVAL: CTL_UPDATE_CHECK names the problem. -EBUSY: a dump of the host is being written, or the root VM is
+	 * about to take the machine over.
+	 */
+	CTL_UPDATE_COMMIT = 33,
+
 	CTL_EVENT_CONSOLE = 100, /* vm, payload u64 offset, then bytes */
 	CTL_EVENT_VM = 101,	 /* vm changed its state: payload struct ctl_vm */
 	CTL_EVENT_LIFE = 102,	 /* a life reports for duty: payload struct ctl_host */
@@ -142,10 +157,29 @@ struct ctl_life {
 	u64 number, slot, cause, boot_hart, crash_hart, crash_pc, crash_value;
 	u64 t_start, t_fault, t_stopped, t_heir, t_adopted, t_first_guest, t_last_guest;
 	u64 vms_adopted, vms_lost;
+	u64 build; /* as in life_record, as is `undone` */
+	u64 undone;
 	char text[256];
 };
 
 #define CTL_NOTE_MAX 400u
+
+/* Bytes of an image in one frame: a frame holds them with their offset. */
+#define CTL_UPDATE_PIECE KIB(7)
+
+struct ctl_update {
+	u64 size;
+	u8 sha256[32];
+};
+
+/* Of the image that was begun, and what the running life says of itself. */
+struct ctl_update_state {
+	u64 received;	    /* bytes */
+	u32 problem;	    /* enum image_problem; CTL_UPDATE_CHECK only */
+	u32 estate_version; /* of the estate that the new image has to adopt */
+	u32 estate_oldest;  /* that the running image could adopt */
+	u32 reserved;
+};
 
 enum ctl_box_stage { CTL_BOX_NONE = 0, CTL_BOX_OPENING = 1, CTL_BOX_OPEN = 2 };
 

@@ -78,6 +78,19 @@ void arch_gstage_fence(unsigned vmid, u64 harts, gpa_t from, u64 bytes);
 /* Ends this life; `text` is for people. Never returns. Callable from everywhere, with any lock held. */
 _Noreturn void arch_life_end(enum life_cause cause, const char *text);
 
+/*
+ * Calls of the warden for a live update (abi/warden.h, WARDEN_UPDATE_BEGIN to _CHECK), with addresses of this life's own
+ * data. The call's value, or a negative errno: -ENOSYS without a warden that can; -EINVAL, -EFAULT; -EBUSY: not now.
+ */
+s64 arch_update(enum warden_call call, u64 a0, u64 a1, u64 a2);
+
+/*
+ * Brings the harts to rest and ends this life for the update. The other harts stop at the end of what they are doing, but
+ * those in guests stay there. Returns only with a negative errno, and then everything goes on. Outside of exits, nothing
+ * staged.
+ */
+s64 arch_update_now(void);
+
 /* Writes to the machine's own serial line, polled. Any context. */
 void arch_serial_write(const char *text, size_t bytes);
 

@@ -2,6 +2,7 @@
 #include "arch/host/host.h"
 #include "core/arch.h"
 #include "core/estate/estate.h"
+#include "core/lib/errno.h"
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,7 @@ void host_next_life(void)
 	host->on_kick = NULL;
 	host->on_kick_vcpu = NULL;
 	host->on_serial = NULL;
+	host->on_update = NULL;
 	memset(host->current, 0, sizeof(host->current));
 }
 
@@ -227,6 +229,22 @@ void arch_life_end(enum life_cause cause, const char *text)
 {
 	host->cause = cause;
 	(void)snprintf(host->text, sizeof(host->text), "%s", text);
+	end_life(HOST_ENDED);
+}
+
+s64 arch_update(enum warden_call call, u64 a0, u64 a1, u64 a2)
+{
+	return host->on_update ? host->on_update(call, a0, a1, a2) : -ENOSYS;
+}
+
+s64 arch_update_now(void)
+{
+	s64 error = arch_update(WARDEN_UPDATE, arch_time(), 0, 0);
+
+	if (error)
+		return error;
+	host->cause = LIFE_UPDATE;
+	host->text[0] = 0;
 	end_life(HOST_ENDED);
 }
 

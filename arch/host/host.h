@@ -39,6 +39,7 @@ struct host {
 	void (*on_kick)(unsigned hart);
 	void (*on_kick_vcpu)(unsigned hart); /* NULL: as on_kick */
 	void (*on_serial)(const char *text, size_t bytes);
+	s64 (*on_update)(enum warden_call call, u64 a0, u64 a1, u64 a2); /* NULL: no warden */
 	struct vcpu *current[MAX_HARTS]; /* vCPU that a hart has loaded: for arch_vcpu_drop */
 };
 

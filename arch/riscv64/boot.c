@@ -35,9 +35,11 @@ _Noreturn void boot_start(u64 hart_id, u64 argument, u64 heir, u64 slot);
 /* Before there is a log: on the firmware's debug console, character by character; then the machine goes off, or on anew. */
 static _Noreturn void stop_early(const char *text, bool reset)
 {
-	for (; *text; text++)
-		sbi_call(SBI_EXT_DBCN, 2, (u64)*text, 0, 0, 0, 0);
+	for (const char *c = text; *c; c++)
+		sbi_call(SBI_EXT_DBCN, 2, (u64)*c, 0, 0, 0, 0);
 	sbi_call(SBI_EXT_DBCN, 2, '\n', 0, 0, 0, 0);
+	/* If an update has brought this image, the one before can do better: then this does not return. */
+	warden_call(WARDEN_UPDATE_UNDO, (u64)(uintptr_t)text, strlen(text), 0, 0);
 	sbi_call(SBI_EXT_SRST, 0, reset ? 1 : 0, 1, 0, 0, 0);
 	for (;;)
 		__asm__ volatile("wfi");
@@ -149,6 +151,15 @@ static void say_hello(bool heir)
 
 	for (u32 n = 0; n < m->ram_count; n++)
 		ram += m->ram[n].size;
+	if (heir && life_update_role() != WARDEN_UPDATE_NONE) {
+		const struct life_record *dead = life_before();
+		bool undone = life_update_role() == WARDEN_UPDATE_UNDONE;
+
+		log_line("life %lu begins in slot %lu: %s: %s", life_number(),
+			 life_slot(estate_newest_life()), undone ? "an update is rolled back" : "update",
+			 dead ? dead->text : "");
+		return;
+	}
 	if (heir) {
 		const struct life_record *dead = life_before();
 
@@ -168,8 +179,13 @@ extern const u8 image_build_id[]; /* note of the linker: header of 16 bytes ("GN
 
 static void name_the_build(void)
 {
+	u64 build = 0;
+
 	for (unsigned n = 0; n < 12; n++)
 		format(control_build + 2 * n, sizeof(control_build) - 2 * n, "%02x", image_build_id[16 + n]);
+	for (unsigned n = 0; n < 8; n++)
+		build = build << 8 | image_build_id[16 + n];
+	life_set_build(build);
 }
 
 static void report_for_duty(void)
@@ -208,6 +224,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	paging_load();
 	log_open(estate.log);
 	life_begin(heir, slot, self->id, entered, window);
+	name_the_build();
 	if (heir) {
 		crash_write(&stacks);
 		adopt_redo();
@@ -218,7 +235,6 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	sched_init(estate.machine.timebase);
 	drivers_init();
 	recorder_init();
-	name_the_build();
 	control_init();
 	host_dump_init();
 	vm_open_pack();

@@ -259,6 +259,51 @@ static void do_work(struct hart *hart)
 	takeover_poll();
 }
 
+/* Long enough for a round of the loop on an emulator. */
+#define REST_MS 10
+
+static u32 resting;
+
+static __attribute__((noinline)) void rest(struct hart *hart)
+{
+	__atomic_store_n(&hart->where, HART_AT_REST, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&resting, __ATOMIC_ACQUIRE)) {
+		arch_beat();
+		arch_doze();
+	}
+	__atomic_store_n(&hart->where, HART_IN_HS, __ATOMIC_SEQ_CST);
+}
+
+static bool others_rest(const struct hart *self)
+{
+	for (unsigned n = 0; n < hart_count; n++) {
+		if (&harts[n] != self && harts[n].online &&
+		    __atomic_load_n(&harts[n].where, __ATOMIC_SEQ_CST) == HART_IN_HS)
+			return false;
+	}
+	return true;
+}
+
+void harts_rest(void)
+{
+	struct hart *self = this_hart();
+	u64 end = arch_time() + estate.machine.timebase / 1000 * REST_MS;
+
+	__atomic_store_n(&resting, 1, __ATOMIC_SEQ_CST);
+	/* Without an interrupt: a guest is left alone, and its next exit leads to the loop. */
+	for (unsigned n = 0; n < hart_count; n++) {
+		if (&harts[n] != self)
+			__atomic_fetch_or(&harts[n].kicked, KICK_LOOP, __ATOMIC_SEQ_CST);
+	}
+	while (!others_rest(self) && arch_time() < end)
+		arch_beat();
+}
+
+void harts_go_on(void)
+{
+	__atomic_store_n(&resting, 0, __ATOMIC_RELEASE);
+}
+
 static u64 sooner(u64 a, u64 b)
 {
 	return a < b ? a : b;
@@ -302,6 +347,8 @@ void hart_loop(void)
 		gstage_quiescent(hart->index);
 		if (__builtin_expect(hart->leave, 0))
 			native_leave(hart);
+		if (__builtin_expect(__atomic_load_n(&resting, __ATOMIC_RELAXED), 0))
+			rest(hart);
 		do_work(hart);
 		v = hart->current;
 		if (v && !sched_keep(hart->index, v)) {

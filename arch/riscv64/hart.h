@@ -12,6 +12,7 @@ enum hart_where {
 	HART_IN_HS = 0,
 	HART_IN_GUEST = 1,
 	HART_IN_WFI = 2,
+	HART_AT_REST = 3, /* until harts_go_on */
 };
 
 /* Bits of kicked: what the hart is to do before it enters a guest again. The first includes the second. */
@@ -76,6 +77,14 @@ void hart_start_others(void);
 
 /* The loop of a hart outside of guests. Any exit that has more to do than to return ends here. */
 _Noreturn void hart_loop(void);
+
+/*
+ * The other harts end what they are doing and wait at the head of their loops, outside of every exit and operation. Those
+ * in guests stay there, and come to rest when they exit. Who takes too long is not waited for: whatever ends the life now
+ * is as for a crash.
+ */
+void harts_rest(void);
+void harts_go_on(void);
 
 /* Enters the guest of hart->current; does not return (entry.S). */
 _Noreturn void guest_enter(struct vcpu_record *record);

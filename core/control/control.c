@@ -198,8 +198,9 @@ void control_poll(struct txn *t)
 	while (events_queue());
 	flush();
 	poweroff_if_due();
+	update_if_due(server.out_from == server.out_to);
 	tidying = guest_dump_poll();
-	plan(more || server.off_at || tidying);
+	plan(more || server.off_at || tidying || update_is_due());
 	lock_release(&busy);
 }
 
@@ -218,4 +219,5 @@ void control_init(void)
 	__atomic_store_n(&next, ~0ull, __ATOMIC_RELAXED);
 	__atomic_store_n(&turn, ~0ull, __ATOMIC_RELAXED);
 	memset(&server, 0, sizeof(server));
+	update_init();
 }

@@ -218,6 +218,8 @@ static int lives(struct control_request *r)
 			.t_last_guest = l->t_last_guest,
 			.vms_adopted = l->vms_adopted,
 			.vms_lost = l->vms_lost,
+			.build = l->build,
+			.undone = l->undone,
 		};
 
 		if (!number || l->number != number)
@@ -467,6 +469,11 @@ static const struct operation operations[] = {
 	[CTL_BOX_READ] = { read_box, sizeof(struct ctl_box_at), sizeof(struct ctl_box_at), false, false },
 	[CTL_BOX_WRITE] = { write_box, 1, CTL_NOTE_MAX, false, false },
 	[CTL_POWEROFF] = { poweroff, 0, 0, false, false },
+	[CTL_UPDATE_BEGIN] = { update_begin, sizeof(struct ctl_update), sizeof(struct ctl_update), false,
+			       false },
+	[CTL_UPDATE_WRITE] = { update_write, 8, 8 + CTL_UPDATE_PIECE, false, false },
+	[CTL_UPDATE_CHECK] = { update_check, 0, 0, false, false },
+	[CTL_UPDATE_COMMIT] = { update_commit, 8, 8, false, false },
 	[CTL_CRASH_RECORD] = { read_crash, sizeof(struct ctl_crash_at), sizeof(struct ctl_crash_at), false,
 			       false },
 	[CTL_CONSOLE_ACK] = { console_acknowledged, 8, 8, true, true },

@@ -35,6 +35,21 @@ void control_send(struct ctl_header *header, const void *payload, size_t bytes);
 /* The machine goes off when the replies are out, or soon. */
 void control_poweroff(void);
 
+/* The requests of a live update (update.c). */
+int update_begin(struct control_request *r);
+int update_write(struct control_request *r);
+int update_check(struct control_request *r);
+int update_commit(struct control_request *r);
+
+/* Ends this life for an update that was committed, if its reply is out or has had the time for it. */
+void update_if_due(bool replies_are_out);
+
+/* True from the commit on. */
+bool update_is_due(void);
+
+/* Forgets what was committed: this life begins. */
+void update_init(void);
+
 /* Takes the present state for told; begins with all console output that is not acknowledged. */
 void events_init(void);
 

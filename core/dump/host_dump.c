@@ -506,6 +506,11 @@ bool host_dump_work(bool idle)
 	return more;
 }
 
+bool host_dump_is_busy(void)
+{
+	return __atomic_load_n(&d.active, __ATOMIC_ACQUIRE);
+}
+
 u64 host_dump_next(void)
 {
 	if (!__atomic_load_n(&d.active, __ATOMIC_RELAXED) || arch_hart() != d.owner)

@@ -23,4 +23,7 @@ bool host_dump_work(bool idle);
 /* Ticks at which the calling hart should call host_dump_work again; ~0: need not. */
 u64 host_dump_next(void);
 
+/* True while there may be something to be written, from a slot that has to stay as it is until then. */
+bool host_dump_is_busy(void);
+
 #endif

@@ -178,7 +178,7 @@ int estate_adopt(u64 base)
 	if (cold_read((void *)(base + ESTATE_HEADER_OFFSET), COLD_HEADER, h, sizeof(*h)) ||
 	    h->magic != ESTATE_MAGIC)
 		return -ENOENT;
-	if (h->version != ESTATE_VERSION)
+	if (h->version < ESTATE_OLDEST || h->version > ESTATE_VERSION)
 		return -EPROTO;
 	if (h->base != base || h->size % BLOCK_SIZE || h->size > estate_size(~0ull, &vcpus) ||
 	    !tables_valid(h))

@@ -33,7 +33,7 @@ bool recorder_is_last(void)
 	for (u64 n = number > LIFE_COUNT ? number - LIFE_COUNT + 1 : 1; n < number; n++) {
 		const struct life_record *l = estate_life(n);
 
-		crashes += l->number == n && now - l->t_fault < window;
+		crashes += l->number == n && now - l->t_fault < window && life_has_crashed(l);
 	}
 	return crashes >= takeover_heirs();
 }

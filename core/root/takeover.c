@@ -144,6 +144,13 @@ static void follow_next_policy(const char *why)
 	reset_after(LAST_WORDS_S);
 }
 
+bool takeover_is_under_way(void)
+{
+	const struct vm *vm = root_vm();
+
+	return vm && steps_of(vm);
+}
+
 u64 takeover_due(void)
 {
 	return __atomic_load_n(&due, __ATOMIC_RELAXED);
@@ -236,7 +243,7 @@ static u64 recent_crashes(void)
 
 		if (l->number != n || newest->t_fault - l->t_fault > window)
 			break;
-		count += l->cause != LIFE_UPDATE && l->cause != LIFE_POWEROFF;
+		count += life_has_crashed(l);
 	}
 	return count;
 }
@@ -246,7 +253,7 @@ static bool root_inherits(void)
 {
 	const struct life_record *dead = life_before();
 
-	if (!dead || dead->cause == LIFE_UPDATE || dead->cause == LIFE_POWEROFF)
+	if (!dead || !life_has_crashed(dead))
 		return false;
 	switch (estate.machine.crash_policy) {
 	case CRASH_DEVIRTUALISE:

@@ -30,6 +30,9 @@ int takeover_prepare(struct vcpu *v, struct txn *t, u64 *value);
 int takeover_suspend(struct vcpu *v, struct txn *t);
 int takeover_permitted(struct vcpu *v, u64 *value);
 
+/* True from the root VM's first step towards the machine on, until it has ended. */
+bool takeover_is_under_way(void);
+
 /* Counts, and says now and then, that a VM asks for what is the root VM's. */
 void takeover_refuse(const struct vm *vm);
 

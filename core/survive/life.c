@@ -7,6 +7,7 @@
 
 static struct life_record *mine;
 static struct life_record *before;
+static enum warden_update_role role;
 static bool recovered;
 static u64 expected; /* vCPUs that have not run yet in this life */
 
@@ -41,6 +42,17 @@ const char *life_cause_text(u64 cause)
 	return cause < ARRAY_SIZE(texts) ? texts[cause] : "unknown";
 }
 
+enum warden_update_role life_update_role(void)
+{
+	return role;
+}
+
+bool life_has_crashed(const struct life_record *life)
+{
+	return life->cause != LIFE_RUNNING && life->cause != LIFE_UPDATE && life->cause != LIFE_POWEROFF &&
+	       !life->undone;
+}
+
 static u64 ticks_to_us(u64 ticks)
 {
 	return ticks * 1000000 / estate.machine.timebase;
@@ -59,8 +71,9 @@ static void complete_before(u64 entered)
 		return;
 	}
 	before->cause = w->cause;
+	before->undone = role == WARDEN_UPDATE_UNDONE;
 	before->crash_hart = w->hart;
-	if (!before->crash_pc) {
+	if (!before->crash_pc && w->cause != LIFE_UPDATE) {
 		before->crash_value = estate.harts[hart].found.stval;
 		before->crash_pc = estate.harts[hart].found.pc - before->slot;
 	}
@@ -68,13 +81,38 @@ static void complete_before(u64 entered)
 	before->t_stopped = w->t_stopped;
 	memset(before->text, 0, sizeof(before->text));
 	memcpy(before->text, w->text, size);
-	if (!size)
+	if (!size && before->undone && w->cause == LIFE_UPDATE)
+		format(before->text, sizeof(before->text),
+		       "the new image was damaged in the warden's memory");
+	else if (!size && before->undone)
+		format(before->text, sizeof(before->text), "it did not report for duty in time");
+	else if (!size)
 		format(before->text, sizeof(before->text), "at +0x%lx", before->crash_pc);
 	for (u64 i = 0; i < size; i++) {
 		if (before->text[i] < ' ' || before->text[i] > '~')
 			before->text[i] = before->text[i] ? '?' : 0;
 	}
 	estate_store(&w->valid, 0);
+}
+
+/*
+ * An update that was undone may have died before it had a record: the newest is then that of the life before it, which ran
+ * where this one does. It ended for the update, and the record of the one between is made here. `slot`: this life's.
+ */
+static void record_update(u64 slot)
+{
+	u64 other = estate.base - LAYOUT_ESTATE_OFFSET + LAYOUT_SLOT_OFFSET(0);
+	struct life_record *trial;
+
+	if (role != WARDEN_UPDATE_UNDONE || before->slot != slot || before->cause != LIFE_RUNNING)
+		return;
+	before->cause = LIFE_UPDATE;
+	before->t_fault = estate.warden->t_update;
+	other += slot == other ? LAYOUT_SLOT_SIZE : 0;
+	trial = estate_life(before->number + 1);
+	*trial = (struct life_record){ .slot = other, .boot_hart = estate.warden->hart };
+	estate_store(&trial->number, before->number + 1);
+	before = trial;
 }
 
 void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 window[4])
@@ -87,6 +125,11 @@ void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 windo
 	before = heir ? estate_newest_life() : NULL;
 	if (heir && !before)
 		before = &unknown;
+	role = WARDEN_UPDATE_NONE;
+	if (heir && estate.warden->valid && estate.warden->update <= WARDEN_UPDATE_UNDONE)
+		role = (enum warden_update_role)estate.warden->update;
+	if (before)
+		record_update(slot);
 	if (before)
 		complete_before(entered);
 	number = before && before->number + 1 ? before->number + 1 : 1;
@@ -99,6 +142,14 @@ void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 windo
 		mine->entry_saved = window[3];
 	}
 	estate_store(&mine->number, number);
+}
+
+void life_set_build(u64 build)
+{
+	mine->build = build;
+	if (role == WARDEN_UPDATE_TRIAL)
+		format(before->text, sizeof(before->text), "from build %016lx to build %016lx", before->build,
+		       build);
 }
 
 void life_ends_at(u64 pc, u64 value)

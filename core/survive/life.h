@@ -22,6 +22,17 @@ void life_begin(bool heir, u64 slot, u64 boot_hart, u64 entered, const u64 windo
  */
 void life_ends_at(u64 pc, u64 value);
 
+/*
+ * This life's image: the first 8 bytes of its build id. Behind life_begin.
+ */
+void life_set_build(u64 build);
+
+/* What this life has to do with an update; only once life_begin has been. */
+enum warden_update_role life_update_role(void);
+
+/* True if the life ended by a crash that counts: an update does not, nor what ends one that is on trial. */
+bool life_has_crashed(const struct life_record *life);
+
 /* The record of the life before this one; NULL for the first. */
 const struct life_record *life_before(void);
 
