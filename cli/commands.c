@@ -12,7 +12,7 @@ const struct exit_meaning exit_meanings[] = {
 	{ EXIT_CODE_USAGE, "Unknown command, option or argument." },
 	{ EXIT_CODE_NOT_FOUND, "No such host, VM or life; or several hosts are running and none was named." },
 	{ EXIT_CODE_INVALID,
-	  "The host file is not right, or a file that it names, or the options that stand for one." },
+	  "The host file is not right, or a file that it names, or the options that stand for one; or an image to update to." },
 	{ EXIT_CODE_TIMEOUT, "The host did not answer in time." },
 	{ EXIT_CODE_REFUSED, "The host answered that it cannot do this now." },
 };
@@ -352,6 +352,30 @@ const struct command commands[] = {
 			"outlive blackbox format box.img --size 1MiB\n"
 			"outlive blackbox format /dev/vdb --layout linux-debian  # for Debian's kernels, too",
 		.run = blackbox_format_command,
+	},
+	{
+		.name = "update",
+		.page = "outlive-update",
+		.arguments = "IMAGE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.options = TALKS | O(QUIET) | O(CHECK),
+		.summary = "replace the hypervisor under its running guests",
+		.text = "IMAGE is an outlive.bin. It is checked, sent to the host and checked there again, byte for byte, before "
+			"anything stops: it has to be an image of Outlive for this machine, whole, and able to adopt this host's "
+			"estate. Then the hypervisor's life ends at a moment of its choice, and its heir is started from the new "
+			"image. Guests notice nothing but a pause.\n\n"
+			"If the new hypervisor does not report for duty within 2 seconds, for whatever reason, the old image is "
+			"started again, the guests go on, and the command says so, with status 1. From its report on the new image "
+			"is also the one from which crashes are recovered. An update is not a crash: it does not count towards the "
+			"limit of crashes, and no dump is written.\n\n"
+			"With --check nothing stops: all checks are made, also the host's. --timeout is how long the command waits "
+			"for the heir, or for a host that is busy; 10 seconds otherwise.\n\n"
+			"Status 4 says that the image is not one for this host, 6 that the host cannot be updated now, or not at "
+			"all: its firmware has to be the warden.",
+		.examples = "outlive update --check build/outlive.bin  # would it do?\n"
+			    "outlive update build/outlive.bin  # says how long the guests paused",
+		.run = update_command,
 	},
 	{
 		.name = "poweroff",

@@ -122,7 +122,11 @@ void crash_evidence_find(struct crash_evidence *e, struct client *c, const struc
 	struct dump_file f;
 
 	memset(e, 0, sizeof(*e));
-	memcpy(e->build, host->build, sizeof(e->build) - 1);
+	/* After an update a dead life may have been of another build than the one that runs. */
+	if (life->build)
+		snprintf(e->build, sizeof(e->build), "%016llx", (unsigned long long)life->build);
+	else
+		memcpy(e->build, host->build, sizeof(e->build) - 1);
 	if (dump_file_open_host(&f, &c->dir) == EXIT_CODE_OK) {
 		slot = f.error ? NULL : dump_file_of_life(&f, life->number, life->t_fault);
 		if (slot)

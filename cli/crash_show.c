@@ -35,12 +35,18 @@ void crash_print_life(const struct ctl_life *l, u64 timebase)
 {
 	printf("life %llu, slot %llu, begun on hart %llu\n", (ull)l->number, (ull)l->slot, (ull)l->boot_hart);
 	print_point("started", l->t_start, 0, timebase);
+	if (l->build)
+		printf("  %-14s %016llx\n", "build", (ull)l->build);
 	if (l->cause == LIFE_RUNNING) {
 		printf("still running\n");
 		return;
 	}
-	printf("ended: %s on hart %llu, pc 0x%llx (from the start of its slot), value 0x%llx\n",
-	       name_of_life_cause(l->cause), (ull)l->crash_hart, (ull)l->crash_pc, (ull)l->crash_value);
+	if (l->cause == LIFE_UPDATE)
+		printf("ended: update\n");
+	else
+		printf("ended: %s%s on hart %llu, pc 0x%llx (from the start of its slot), value 0x%llx\n",
+		       name_of_life_cause(l->cause), l->undone ? ", its update rolled back," : "",
+		       (ull)l->crash_hart, (ull)l->crash_pc, (ull)l->crash_value);
 	if (*l->text)
 		printf("  \"%s\"\n", l->text);
 	print_point("fault", l->t_fault, 0, timebase);

@@ -102,14 +102,18 @@ json_t *json_of_life(const struct ctl_life *life, u64 timebase)
 		{ "fault_to_last_guest_us", life->t_fault, life->t_last_guest },
 	};
 	json_t *o = json_object();
+	char build[17];
 
 	json_object_set_new(o, "life", json_number(life->number));
 	json_object_set_new(o, "cause", json_string(name_of_life_cause(life->cause)));
 	json_object_set_new(o, "slot", json_number(life->slot));
 	json_object_set_new(o, "boot_hart", json_number(life->boot_hart));
 	json_object_set_new(o, "started_seconds", json_real(seconds(life->t_start, timebase)));
+	snprintf(build, sizeof(build), "%016llx", (unsigned long long)life->build);
+	json_object_set_new(o, "build", life->build ? json_string(build) : json_null());
 	if (!life->cause)
 		return o;
+	json_object_set_new(o, "rolled_back", json_boolean(life->undone));
 	json_object_set_new(o, "crash_hart", json_number(life->crash_hart));
 	json_object_set_new(o, "crash_pc", json_number(life->crash_pc));
 	json_object_set_new(o, "crash_value", json_number(life->crash_value));

@@ -121,6 +121,8 @@ const struct option_entry option_table[OPTION_COUNT] = {
 			    "DIRECTORY/replay." },
 	[OPTION_REPORT] = { "report", NULL, "DIRECTORY", OPTION_KIND_TEXT, AT(report),
 			    "Print the report of the results in a directory, and write it there again." },
+	[OPTION_CHECK] = { "check", NULL, NULL, OPTION_KIND_FLAG, AT(check),
+			   "Only see whether it could be done; nothing stops." },
 };
 
 /* The allowed option that a word begins with: "--name", "--name=...", "-n". *value: behind the '=', or NULL. */

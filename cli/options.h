@@ -25,6 +25,7 @@ struct options {
 	const char *since, *vm, *note;
 	/* dump, crash */
 	bool dump_host, list, live;
+	bool check; /* update */
 	const char *region, *symbols, *format, *exclude;
 	/* campaign */
 	bool resume;
@@ -89,6 +90,7 @@ enum option_id {
 	OPTION_KEEP,
 	OPTION_REPLAY,
 	OPTION_REPORT,
+	OPTION_CHECK,
 	OPTION_COUNT,
 };
 

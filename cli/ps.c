@@ -25,9 +25,9 @@ static void print_host(const char *name, const struct ctl_host *host)
 {
 	char all[24], left[24];
 
-	printf("host %s: life %llu for %.1f s, up %.1f s, %u harts, %s (%s free)%s\n\n", name,
+	printf("host %s: life %llu for %.1f s, build %.8s, up %.1f s, %u harts, %s (%s free)%s\n\n", name,
 	       (unsigned long long)host->life, seconds(host->now - host->started, host->timebase),
-	       seconds(host->now, host->timebase), host->harts,
+	       host->build, seconds(host->now, host->timebase), host->harts,
 	       units_format_size(all, sizeof(all), host->memory),
 	       units_format_size(left, sizeof(left), host->memory_free),
 	       host->has_warden ? "" : ", no warden");

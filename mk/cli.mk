@@ -6,9 +6,22 @@ CLI_SHARED := core/control/frame.c core/lib/crc32c.c core/lib/format.c $(call so
 CLI_OBJECTS := $(CLI_C:%.c=$(BUILD)/host/plain/%.o)
 CLI_LIBS := -lyaml -ljansson -lz -llz4 -ldw -lelf -lm
 
+# SHA-256 is BearSSL's, from the sources that the warden is built with.
+BEARSSL_DIR := $(CACHE)/src/bearssl
+BEARSSL_NAMES := hash/sha2small codec/dec32be codec/enc32be
+$(BUILD)/host/%/cli/sha256.o: HOST_FIRST = -isystem $(BEARSSL_DIR)/inc
+
+define bearssl_flavour
+$$(BUILD)/host/$(1)/third/bearssl/%.o: $$(BEARSSL_DIR)/src/%.c mk/cli.mk
+	$$(call say,HOSTCC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(HOST_CC_$(1)) -I$$(BEARSSL_DIR)/inc -I$$(BEARSSL_DIR)/src -g $$(HOST_FLAGS_$(1)) -c -o $$@ $$<
+endef
+$(foreach flavour,plain asan fuzz,$(eval $(call bearssl_flavour,$(flavour))))
+
 ALL += $(BUILD)/outlive
 
-$(BUILD)/outlive: $(CLI_OBJECTS) $(CLI_SHARED:%.c=$(BUILD)/host/plain/%.o) mk/cli.mk
+$(BUILD)/outlive: $(CLI_OBJECTS) $(CLI_SHARED:%.c=$(BUILD)/host/plain/%.o) $(BEARSSL_NAMES:%=$(BUILD)/host/plain/third/bearssl/%.o) mk/cli.mk
 	$(call say,LD,$@)
 	$(Q)$(HOSTCC) $(HOST_FLAGS_plain) -o $@ $(filter %.o,$^) $(CLI_LIBS)
 
@@ -28,7 +41,7 @@ CLI_FAKE := $(BUILD)/tests/unit/cli_fake_host
 
 define cli_flavour
 CLI_OBJECTS_$(1) := $$(filter-out %/main.o,$$(CLI_C:%.c=$$(BUILD)/host/$(1)/%.o)) \
-	$$(CLI_SHARED:%.c=$$(BUILD)/host/$(1)/%.o)
+	$$(CLI_SHARED:%.c=$$(BUILD)/host/$(1)/%.o) $$(BEARSSL_NAMES:%=$$(BUILD)/host/$(1)/third/bearssl/%.o)
 $$(BUILD)/host/$(1)/libcli.a: $$(CLI_OBJECTS_$(1)) mk/cli.mk
 	$$(call say,AR,$$@)
 	@rm -f $$@
@@ -56,7 +69,7 @@ $(CLI_FAKE): $(addprefix $(BUILD)/host/plain/,tests/unit/cli_fake_host.o core/vm
 # The manual pages and the reference part of docs/host-file.md are made from the command's own tables;
 # tests/machine/cli_docs.sh sees to it that they are up to date.
 MAN_PAGES := outlive.1 outlive-run.1 outlive-check.1 outlive-pack.1 outlive-ps.1 outlive-top.1 outlive-console.1 \
-	outlive-vm.1 outlive-log.1 outlive-crash.1 outlive-dump.1 outlive-blackbox.1 outlive-poweroff.1 \
+	outlive-vm.1 outlive-log.1 outlive-crash.1 outlive-dump.1 outlive-blackbox.1 outlive-update.1 outlive-poweroff.1 \
 	outlive-campaign.1 outlive-host.5
 
 .PHONY: cli-docs
