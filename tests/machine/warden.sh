@@ -39,6 +39,19 @@ expect() {
 	fi
 }
 
+# The image and a second one that differs in a mark: their hashes, for the lives that send them.
+python3 - "$build/tests/machine/warden.bin" "$(riscv64-linux-gnu-nm "$build/tests/machine/warden.elf" |
+	awk '$3 == "image_mark" { print $1 }')" >"$work/digests" <<'PYTHON'
+import hashlib, sys
+
+image = bytearray(open(sys.argv[1], "rb").read())
+mark = int(sys.argv[2], 16)
+assert image[mark] == 1
+sys.stdout.buffer.write(hashlib.sha256(image).digest())
+image[mark] = 2
+sys.stdout.buffer.write(hashlib.sha256(image).digest())
+PYTHON
+
 for harts in 1 2 4; do
 	expect 'four crashes by call' "$harts" 1 '^PASS'
 	expect 'hang with interrupts off' "$harts" 2 '^PASS'
@@ -51,6 +64,7 @@ for harts in 1 2 4; do
 	expect 'nonsense arguments, closed memory' "$harts" 13 '^PASS'
 	expect 'records wait until they are taken over' "$harts" 15 '^PASS'
 	expect 'the machine is given away, bare' "$harts" 22 '^PASS'
+	expect 'update: refused, undone, in force, silent' "$harts" 23 '^PASS' -device "loader,file=$work/digests,addr=0x82000040,force-raw=on"
 done
 for harts in 2 4; do
 	expect 'guest goes on and exits' "$harts" 5 '^PASS'

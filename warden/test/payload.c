@@ -198,6 +198,8 @@ static void first_life(void)
 	case NO_SSTC:
 		check(warden(WARDEN_WATCHDOG, 100, 0, 0, 0).error == ERR_NOT_SUPPORTED, 0);
 		crash("without a watchdog");
+	case UPDATE:
+		update_first_life();
 	case NATIVE:
 		give_machine_away(last);
 		break;
@@ -388,6 +390,8 @@ void heir_main(u64 hart, u64 estate, u64 others)
 	check(this_slot() == (NOTES->lives - 1) % 2, this_slot());
 	if (SCENARIO == CRASH || SCENARIO == LIMIT_RESET || SCENARIO == LIMIT_HALT || SCENARIO == MEASURE)
 		next_of_many(hart);
+	if (SCENARIO == UPDATE)
+		update_heir();
 	if (NOTES->lives == 2)
 		second_life(hart);
 	third_life();

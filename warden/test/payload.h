@@ -52,6 +52,7 @@ enum scenario {
 	TICKS = 20,	 /* what the watchdog costs a loop: prints its rounds in a second without and with */
 	NO_SSTC = 21,	 /* a machine where the timer is the hypervisor's */
 	NATIVE = 22,	 /* the machine is given away, and lives end */
+	UPDATE = 23,	 /* another image: refused, undone, put in force, not reporting */
 };
 
 /* What lives tell each other; outside all slots, like guest RAM. */
@@ -169,5 +170,11 @@ void take_over_all(void);
 
 /* Checks what is refused, then gives the machine away, where native_main goes on. `last` is the highest hart. */
 void give_machine_away(u64 last);
+
+/* ---- update.c ---- */
+
+/* A life that reports for duty and is then updated, and the heirs after it. They do not return. */
+void update_first_life(void) __attribute__((noreturn));
+void update_heir(void) __attribute__((noreturn));
 
 #endif
