@@ -255,6 +255,9 @@ static void fill_head(const struct life_record *dead)
 				     .seconds = (s64)(clock_read() / 1000000000) };
 	memcpy(d.head.build, control_build, sizeof(d.head.build));
 	d.head.build[sizeof(d.head.build) - 1] = 0;
+	/* One that did not stand its trial was of another build. */
+	if (dead->undone && dead->build)
+		format(d.head.build, sizeof(d.head.build), "%016lx", (unsigned long)dead->build);
 	memcpy(d.head.text, dead->text, sizeof(d.head.text));
 	d.head.text[sizeof(d.head.text) - 1] = 0;
 	region_seal(&d.head);
