@@ -116,6 +116,7 @@ void fixture_die(enum life_cause cause, const char *text)
 	struct warden_record *w = estate.warden;
 
 	w->cause = cause;
+	w->update = cause == LIFE_UPDATE ? WARDEN_UPDATE_TRIAL : WARDEN_UPDATE_NONE;
 	w->hart = 1;
 	w->t_fault = host->now;
 	w->t_stopped = host->now + 10;

@@ -101,6 +101,79 @@ static void a_wrong_number_in_the_history(void **state)
 	assert_int_equal(life_before()->number, 1);
 }
 
+static void an_update_is_no_crash(void **state)
+{
+	const struct life_record *dead;
+
+	(void)state;
+	fixture_start();
+	fixture_run(fixture_vm(NULL));
+	life_set_build(0x1111111111111111);
+	fixture_die(LIFE_UPDATE, "");
+	fixture_heir();
+	life_set_build(0x2222222222222222);
+	dead = life_before();
+	assert_int_equal(life_update_role(), WARDEN_UPDATE_TRIAL);
+	assert_int_equal(dead->cause, LIFE_UPDATE);
+	assert_int_equal(dead->undone, 0);
+	assert_int_equal(dead->build, 0x1111111111111111);
+	assert_int_equal(estate_newest_life()->build, 0x2222222222222222);
+	assert_string_equal(dead->text, "from build 1111111111111111 to build 2222222222222222");
+	assert_false(life_has_crashed(dead));
+	/* What follows is an ordinary crash again. */
+	fixture_die(LIFE_TRAP, "x");
+	fixture_heir();
+	assert_int_equal(life_update_role(), WARDEN_UPDATE_NONE);
+	assert_true(life_has_crashed(life_before()));
+}
+
+/* The life on trial had begun its record. */
+static void an_update_is_rolled_back(void **state)
+{
+	(void)state;
+	fixture_start();
+	fixture_die(LIFE_UPDATE, "");
+	fixture_heir();
+	fixture_die(LIFE_ADOPTION, "cannot");
+	estate.warden->update = WARDEN_UPDATE_UNDONE;
+	fixture_heir();
+	assert_int_equal(life_number(), 3);
+	assert_int_equal(estate_life(1)->cause, LIFE_UPDATE);
+	assert_int_equal(estate_life(1)->undone, 0);
+	assert_int_equal(life_before()->number, 2);
+	assert_int_equal(life_before()->cause, LIFE_ADOPTION);
+	assert_int_equal(life_before()->undone, 1);
+	assert_string_equal(life_before()->text, "cannot");
+	assert_false(life_has_crashed(life_before()));
+}
+
+/* It had not: the newest record is that of the life before, and both get theirs. */
+static void an_update_that_never_came_to_anything(void **state)
+{
+	u64 update;
+
+	(void)state;
+	fixture_start();
+	fixture_run(fixture_vm(NULL));
+	update = host->now;
+	fixture_die(LIFE_ADOPTION, "");
+	estate.warden->update = WARDEN_UPDATE_UNDONE;
+	estate.warden->t_update = update;
+	estate.warden->t_fault = update + 20000000;
+	/* The life on trial was in the second slot: its heir is in the first again. */
+	fixture_life++;
+	fixture_heir();
+	assert_int_equal(life_number(), 3);
+	assert_int_equal(estate_life(1)->cause, LIFE_UPDATE);
+	assert_int_equal(estate_life(1)->t_fault, update);
+	assert_int_equal(life_before()->number, 2);
+	assert_int_equal(life_slot(life_before()), 1);
+	assert_int_equal(life_before()->t_fault, update + 20000000);
+	assert_int_equal(life_before()->undone, 1);
+	assert_string_equal(life_before()->text, "it did not report for duty in time");
+	assert_int_equal(vms[0]->s->run_state, VM_RUNNING);
+}
+
 static void causes_have_names(void **state)
 {
 	(void)state;
@@ -118,6 +191,9 @@ int main(void)
 		cmocka_unit_test(an_heir_that_died_before_its_duty),
 		cmocka_unit_test(hostile_record),
 		cmocka_unit_test(a_wrong_number_in_the_history),
+		cmocka_unit_test(an_update_is_no_crash),
+		cmocka_unit_test(an_update_is_rolled_back),
+		cmocka_unit_test(an_update_that_never_came_to_anything),
 		cmocka_unit_test(causes_have_names),
 	};
 
