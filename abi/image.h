@@ -43,7 +43,7 @@ struct image_header {
 #define IMAGE_HEADER_SIZE 128
 
 /* What an image may have, in the file and in the slot: what the warden has room for, and what is before the stacks. */
-#define IMAGE_FILE_MAX	 KIB(448)
+#define IMAGE_FILE_MAX	 KIB(416)
 #define IMAGE_MEMORY_MAX MIB(1)
 
 /* Why an image is not one to update to. */

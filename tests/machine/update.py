@@ -226,6 +226,14 @@ def step_under_load():
         crash_right_after(host)
 
 
+def step_where_a_crash_has_no_heir():
+    with Host({"harts": 1, "on_crash": "reset"}, [linux("a")]) as host:
+        result, _ = update(host, second_build())
+        check(result["updated"] and host.life() == 2, f"with on_crash: reset an update says {result}")
+        result, _ = update(host, variant("cannot", (symbol("estate_adopt"), RETURN_MINUS_1)), status=FAILED)
+        check(result["life"] == 4 and host.vm("a")["boots"] == 1, f"with on_crash: reset a trial that fails says {result}")
+
+
 def step_without_the_warden():
     with Host({"harts": 1}, [linux("a")], "--firmware", "stock") as host:
         said = host.run("update", BUILD / "outlive.bin", status=REFUSED).stderr
