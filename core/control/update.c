@@ -17,6 +17,9 @@
 /* How long the reply to the commit is given to get out. It would be asked for again, and the heir has the answer as well. */
 #define REPLY_PATIENCE_MS 200
 
+/* How long the guests' return after the last life's end is waited for. */
+#define RECOVERY_PATIENCE_MS 2000
+
 static u64 due; /* ticks; 0: nothing was committed */
 
 /* A value of the warden's becomes the reply. */
@@ -69,10 +72,17 @@ int update_check(struct control_request *r)
 	return reply(r, problem < 0 ? problem : 0, (u32)problem);
 }
 
-/* The guests of a life before may still be on their way back, and its slot, which the heir gets, is not yet written down. */
+/* Guests of the life before may still be on their way back. One that is stopped meanwhile never comes: not for long, then. */
+static bool is_recovering(void)
+{
+	return life_before() && !life_recovered() &&
+	       arch_time() - life_started() < estate.machine.timebase / 1000 * RECOVERY_PATIENCE_MS;
+}
+
+/* The slot of the life before, which the heir gets, may not have been written down yet. */
 static bool is_busy(void)
 {
-	return (life_before() && !life_recovered()) || host_dump_is_busy() || takeover_is_under_way();
+	return is_recovering() || host_dump_is_busy() || takeover_is_under_way();
 }
 
 int update_commit(struct control_request *r)

@@ -227,11 +227,15 @@ def step_under_load():
 
 
 def step_where_a_crash_has_no_heir():
-    with Host({"harts": 1, "on_crash": "reset"}, [linux("a")]) as host:
-        result, _ = update(host, second_build())
-        check(result["updated"] and host.life() == 2, f"with on_crash: reset an update says {result}")
-        result, _ = update(host, variant("cannot", (symbol("estate_adopt"), RETURN_MINUS_1)), status=FAILED)
-        check(result["life"] == 4 and host.vm("a")["boots"] == 1, f"with on_crash: reset a trial that fails says {result}")
+    for policy, vm in (("reset", linux("a")), ("devirtualise", linux("root", memory="192MiB", root=True))):
+        with Host({"harts": 1, "memory": "512MiB", "on_crash": policy}, [vm]) as host:
+            result, _ = update(host, second_build())
+            check(result["updated"] and host.life() == 2, f"with on_crash: {policy} an update says {result}")
+            result, _ = update(host, variant("cannot", (symbol("estate_adopt"), RETURN_MINUS_1)), status=FAILED)
+            now = host.vm(vm["name"])
+            check(result["life"] == 4 and now["boots"] == 1 and now["state"] == "running",
+                  f"with on_crash: {policy} a trial that fails says {result}, the VM is {now}")
+            check("takes the machine over" not in host.log(), "an update gives the machine to the root VM")
 
 
 def step_without_the_warden():

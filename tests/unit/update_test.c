@@ -204,6 +204,25 @@ static void test_commit(void **state)
 	assert_int_equal(got.status, 0);
 }
 
+/* While guests of the life before are on their way back it is not the time, but not for ever. */
+static void test_commit_after_a_crash(void **state)
+{
+	(void)state;
+	estate.warden->cause = LIFE_PANIC;
+	estate.warden->valid = 1;
+	life_begin(true, host_slot(2), 0, arch_time(), NULL);
+	life_adopted(2, 0, 1);
+	noted.answer = IMAGE_GOOD;
+	assert_int_equal(ask64(CTL_UPDATE_COMMIT, 1), -EALREADY);
+	assert_int_equal(ask64(CTL_UPDATE_COMMIT, 2), -EBUSY);
+	poll();
+	assert_int_equal(noted.updates, 0);
+	host->now += 3 * SECOND;
+	send((struct ctl_header){ .type = CTL_UPDATE_COMMIT, .tag = 99 }, &(u64){ 2 }, sizeof(u64));
+	assert_int_equal(host_live(poll_once, NULL, 0), HOST_ENDED);
+	assert_int_equal(noted.updates, 1);
+}
+
 /* Nobody reads: the life ends nevertheless, a little later. */
 static void test_commit_unread(void **state)
 {
@@ -228,6 +247,7 @@ int main(void)
 		cmocka_unit_test_setup(test_malformed, set_up_warden),
 		cmocka_unit_test_setup(test_no_warden, set_up_warden),
 		cmocka_unit_test_setup(test_commit, set_up_warden),
+		cmocka_unit_test_setup(test_commit_after_a_crash, set_up_warden),
 		cmocka_unit_test_setup(test_commit_unread, set_up_warden),
 	};
 
