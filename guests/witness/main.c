@@ -18,7 +18,7 @@ u64 witness_boot;
 #define RAM_END_KEPT MIB(4)
 
 static u64 errors;
-static u64 tick_period, report_period, load;
+static u64 tick_period, report_period, load, rests;
 static bool disk_there, net_there;
 
 typedef unsigned long long ull;
@@ -95,14 +95,15 @@ static void report(u64 since_start)
 			longest = gap[i];
 		length += format(gaps + length, sizeof(gaps) - length, i ? ",%llu" : "%llu", (ull)gap[i]);
 	}
-	print("WITNESS t=%llu boot=%016llx vcpus=%u mem=%llu disk=%s net=%s regs=%llu ticks=%llu ipis=%llu fences=%llu "
+	print("WITNESS t=%llu time=%llu boot=%016llx vcpus=%u mem=%llu disk=%s net=%s regs=%llu ticks=%llu ipis=%llu fences=%llu "
 	      "netlost=%s netdup=%s gap_exit_us=%llu gap_spin_us=%s lost_ticks=%llu gaps_us=%s errors=%llu\n",
-	      (ull)(ticks_us(since_start) / 1000), (ull)witness_boot, witness_count, (ull)memory_slices,
-	      number_or_none(disk, disk_there, disk_blocks), number_or_none(net, net_there, net_echoes),
-	      (ull)registers_rounds, (ull)sum_of(offsetof(struct witness, ticks)),
-	      (ull)sum_of(offsetof(struct witness, ipis)), (ull)signals_fences,
-	      number_or_none(lost, net_there, net_lost), number_or_none(twice, net_there, net_duplicates),
-	      (ull)longest, number_or_none(spin, witness_workers < witness_count, gap[witness_count - 1]),
+	      (ull)(ticks_us(since_start) / 1000), (ull)time_now(), (ull)witness_boot, witness_count,
+	      (ull)memory_slices, number_or_none(disk, disk_there, disk_blocks),
+	      number_or_none(net, net_there, net_echoes), (ull)registers_rounds,
+	      (ull)sum_of(offsetof(struct witness, ticks)), (ull)sum_of(offsetof(struct witness, ipis)),
+	      (ull)signals_fences, number_or_none(lost, net_there, net_lost),
+	      number_or_none(twice, net_there, net_duplicates), (ull)longest,
+	      number_or_none(spin, witness_workers < witness_count, gap[witness_count - 1]),
 	      (ull)sum_of(offsetof(struct witness, lost)), gaps,
 	      (ull)__atomic_load_n(&errors, __ATOMIC_RELAXED));
 }
@@ -150,6 +151,16 @@ static void probe(void)
 	expect("sbi_value", SBI_BASE, 1, r.value);
 }
 
+/* Sleeps for some ticks, and for an exit at each. */
+static void rest(void)
+{
+	for (u64 n = 0; n < rests; n++) {
+		wfi();
+		probe();
+		ticks_alive();
+	}
+}
+
 static void begin(void)
 {
 	signals_translate();
@@ -187,7 +198,7 @@ static void work(void *unused)
 			next_report += report_period;
 		}
 		if (turn % load == 0)
-			wfi();
+			rest();
 	}
 }
 
@@ -203,6 +214,7 @@ static void options_read(void)
 	report_period = guest_option("period", 100) * guest_timebase / 1000;
 	tick_period = guest_option("tick", 1000) * guest_timebase / 1000000;
 	load = guest_option("load", 8);
+	rests = guest_option("rest", 1);
 	/* Nothing works with none of them. */
 	report_period += !report_period;
 	tick_period += !tick_period;
@@ -218,7 +230,7 @@ void guest_main(void)
 	witness_count = hart_find();
 	if (witness_count > WITNESS_HARTS_MAX)
 		witness_count = WITNESS_HARTS_MAX;
-	witness_workers = witness_count - (witness_count > 1);
+	witness_workers = witness_count - (witness_count > 1 && guest_option("spin", 1));
 	for (unsigned i = 0; i < witness_count; i++)
 		witnesses[i].random = mix(witness_boot + i);
 	memory_start(ALIGN_UP((u64)image_end, BLOCK_SIZE), guest_ram_base + guest_ram_size - RAM_END_KEPT);

@@ -132,6 +132,8 @@ static struct gap longest_gap(u64 from, u64 to)
 	u64 end = __atomic_load_n(&w->gap_count, __ATOMIC_ACQUIRE);
 	struct gap best = { 0, 0 };
 
+	if (witness_workers == witness_count)
+		end = 0;
 	for (u64 n = end > WITNESS_GAPS ? end - WITNESS_GAPS : 0; n < end; n++) {
 		struct gap g = w->gaps[n % WITNESS_GAPS];
 

@@ -3,7 +3,8 @@
  * is theirs. It needs a few milliseconds to start, so that it can live through thousands of crashes in a night.
  *
  * The last vCPU spins: it reads `time` without end and makes no exit of its own. The others work: each has some of the
- * tasks below, takes a turn at each, and sleeps now and then until its next tick. A guest of one vCPU does not spin.
+ * tasks below, takes a turn at each, and sleeps now and then until its next tick. With one vCPU, or spin=0 in the command
+ * line, none spins.
  *
  *   memory      patterns over RAM, which is all zero where it is touched first
  *   disk        virtio-blk: blocks written, read back and compared, flushes
@@ -16,18 +17,19 @@
  *
  * Every 100 ms a line of figures (main.c), each error at once:
  *
- *   WITNESS t=5100 boot=5f0e... vcpus=4 mem=8360 disk=871 net=420 regs=900 ticks=20381 ipis=1180 fences=393 netlost=0
+ *   WITNESS t=5100 time=51093871 boot=5f0e... vcpus=4 mem=8360 disk=871 net=420 regs=900 ticks=20381 ipis=1180 fences=393 netlost=0
  *           netdup=0 gap_exit_us=1210 gap_spin_us=14 lost_ticks=0 gaps_us=1210,1007,1105,14 errors=0
  *   WITNESS ERROR what where expected got hart=N       (numbers in hex)
  *   WITNESS NOTE ...
  *
- * Times are of the guest's `time`. mem counts slices of 16 KiB. A gap is how long a vCPU was seen to do nothing, the
+ * t is in ms, time the time counter, as in all that is not named us. mem counts slices of 16 KiB. A gap is how long a vCPU was seen to do nothing, the
  * longest since the line before: up to a tick more than it really was for a worker, which may have slept. A "-" stands for
  * what this guest does not have.
  *
  * Command line (numbers): period=100 ms between lines, tick=1000 us, mib=16 MiB at most that one vCPU checks, grow=50 ms
- * between new pieces of them, load=8 turns between sleeps, wide=1: one word of each block of all RAM is read over and over,
- * pauses=0: gaps of a worker of so many us have a line of their own, behind the next line of figures; 0: none
+ * between new pieces of them, load=8 turns between sleeps, rest=1 ticks of sleep, with an exit at each, wide=1: a word of
+ * each block of all RAM is read over and over, pauses=0: gaps of a worker of so many us have a line of their own, behind the
+ * next line of figures; 0: none
  *
  *   WITNESS PAUSE hart=N from=T to=T us=N spin_ticks=N spin_gap_us=N spin_gap_at=T at=T,T,...
  *
