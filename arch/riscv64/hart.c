@@ -249,6 +249,7 @@ static void do_work(struct hart *hart)
 	if (csr_read(sip) & IRQ_SEI)
 		host_plic_handle(hart->index);
 	drivers_poll();
+	life_poll();
 	recorder_poll();
 	control_poll(arch_txn());
 	for (unsigned n = 0; n < MAX_VMS; n++) {

@@ -9,6 +9,7 @@ static struct life_record *mine;
 static struct life_record *before;
 static enum warden_update_role role;
 static bool recovered;
+static u32 untold;   /* the recovery is complete, and the log does not say so yet */
 static u64 expected; /* vCPUs that have not run yet in this life */
 
 u64 life_number(void)
@@ -176,9 +177,17 @@ static void recovery_complete(u64 now)
 {
 	before->t_last_guest = now;
 	__atomic_store_n(&recovered, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&untold, 1, __ATOMIC_RELEASE);
+}
+
+void life_poll(void)
+{
+	if (!__atomic_load_n(&untold, __ATOMIC_RELAXED) || !__atomic_exchange_n(&untold, 0, __ATOMIC_ACQUIRE))
+		return;
 	log_line(
 		"life %lu: %lu VMs go on, %lu lost; guests back after %lu us (stop %lu, heir %lu, adoption %lu us)",
-		mine->number, before->vms_adopted, before->vms_lost, ticks_to_us(now - before->t_fault),
+		mine->number, before->vms_adopted, before->vms_lost,
+		ticks_to_us(before->t_last_guest - before->t_fault),
 		ticks_to_us(before->t_stopped - before->t_fault),
 		ticks_to_us(before->t_heir - before->t_stopped),
 		ticks_to_us(before->t_adopted - before->t_heir));

@@ -45,6 +45,9 @@ void life_adopted(u64 vms, u64 lost, u64 vcpus);
 /* The vCPU is about to run in this life for the first time (v->expected). Records when the recovery is complete. */
 void life_vcpu_back(struct vcpu *v);
 
+/* From a hart's loop: says so in the log, once. Not on the way back of the last vCPU, which waits for a line that long. */
+void life_poll(void);
+
 /* When this life began, ticks; and whether all vCPUs that ran in the life before it have run again. */
 u64 life_started(void);
 bool life_recovered(void);

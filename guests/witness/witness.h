@@ -17,12 +17,12 @@
  *
  * Every 100 ms a line of figures (main.c), each error at once:
  *
- *   WITNESS t=5100 time=51093871 boot=5f0e... vcpus=4 mem=8360 disk=871 net=420 regs=900 ticks=20381 ipis=1180 fences=393 netlost=0
- *           netdup=0 gap_exit_us=1210 gap_spin_us=14 lost_ticks=0 gaps_us=1210,1007,1105,14 errors=0
+ *   WITNESS t=5100 time=51093871 boot=5f0e... vcpus=4 mem=8360 disk=871 net=420 regs=900 ticks=20381 ipis=1180
+ *           fences=393 netlost=0 netdup=0 gap_exit_us=1210 gap_spin_us=14 lost_ticks=0 gaps_us=1210,1007,1105,14 errors=0
  *   WITNESS ERROR what where expected got hart=N       (numbers in hex)
  *   WITNESS NOTE ...
  *
- * t is in ms, time the time counter, as in all that is not named us. mem counts slices of 16 KiB. A gap is how long a vCPU was seen to do nothing, the
+ * t is in ms, time the time counter. mem counts slices of 16 KiB. A gap is how long a vCPU was seen to do nothing, the
  * longest since the line before: up to a tick more than it really was for a worker, which may have slept. A "-" stands for
  * what this guest does not have.
  *

@@ -1,5 +1,6 @@
 /* The history of lives: what each leaves of itself, and its heir of its end. */
 #include "core/estate/estate.h"
+#include "core/lib/log.h"
 #include "core/survive/life.h"
 #include "tests/lib/fixture.h"
 #include <setjmp.h>
@@ -28,7 +29,7 @@ static void lives_are_numbered(void **state)
 static void an_end_is_recorded(void **state)
 {
 	const struct life_record *dead;
-	u64 fault;
+	u64 fault, head;
 
 	(void)state;
 	fixture_start();
@@ -57,6 +58,13 @@ static void an_end_is_recorded(void **state)
 	}
 	assert_int_equal(dead->t_first_guest, fault + 105);
 	assert_int_equal(dead->t_last_guest, host->now);
+	/* It is told when a hart has time for it, and once. */
+	head = log_head();
+	life_poll();
+	assert_int_not_equal(log_head(), head);
+	head = log_head();
+	life_poll();
+	assert_int_equal(log_head(), head);
 }
 
 static void an_heir_that_died_before_its_duty(void **state)
