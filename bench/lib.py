@@ -24,20 +24,21 @@ class Unmeasured(Exception):
 class Host:
     """A host, which ends with the block, whatever has become of it. Its files are gone then, too."""
 
-    def __init__(self, machine, vms, icount=True):
+    def __init__(self, machine, vms, icount=True, qemu=QEMU):
         self.place = tempfile.TemporaryDirectory()
         self.directory = Path(self.place.name) / "run"
         self.file = Path(self.place.name) / "bench.yaml"
         # JSON is YAML.
         self.file.write_text(json.dumps({"machine": machine, "vms": vms}), encoding="utf-8")
         self.icount = icount
+        self.qemu = qemu
         self.process = None
         self.error = ""
 
     def __enter__(self):
         with open(self.file.with_suffix(".err"), "w", encoding="utf-8") as errors:
             self.process = subprocess.Popen(
-                [OUTLIVE, "run", *["--icount"][:self.icount], "--qemu", QEMU, "--name", f"bench-{os.getpid()}",
+                [OUTLIVE, "run", *["--icount"][:self.icount], "--qemu", self.qemu, "--name", f"bench-{os.getpid()}",
                  "--dir", self.directory, self.file],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
         return self

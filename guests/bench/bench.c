@@ -10,7 +10,9 @@
  * lives through crashes of the hypervisor, for bench/recovery.py; with busy=1 it computes without end and counts, for
  * bench/host_dump.py. many=1 and blocks=1 are for bench/many.py: what calls to very many harts cost, and what a fault of a
  * 2 MiB block. writes=N fills RAM and writes to N pages a second, for bench/guest_dump.py.
+ * exits=N exits in each common way, N times a round, for bench/survival.py.
  */
+#include "guests/bench/exits.h"
 #include "guests/bench/writes.h"
 #include "guests/lib/csr.h"
 #include "guests/lib/guest.h"
@@ -537,6 +539,8 @@ void guest_main(void)
 		bench_busy();
 	if (guest_option("writes", 0) >= 10)
 		bench_writes(guest_option("writes", 0));
+	if (guest_option("exits", 0))
+		bench_exits(guest_option("exits", 0));
 	if (guest_option("blocks", 0))
 		bench_blocks();
 	if (guest_option("many", 0)) {
