@@ -379,11 +379,29 @@ static const struct guest_extension *find_extension(u64 id)
 	return NULL;
 }
 
+/* The result of a call that has changed nothing else: what handlers staged they have committed. */
+static inline void commit_result(const struct call *c)
+{
+	struct vcpu_record *r = c->v->r;
+	u64 error = (u64)c->error, value = c->value, pc = r->pc + 4;
+	struct txn t;
+
+	txn_begin(&t, c->t->redo);
+	txn_set(&t, &r->x[10], error);
+	txn_set(&t, &r->x[11], value);
+	txn_set(&t, &r->pc, pc);
+	txn_commit_begin(&t);
+	estate_store(&r->x[10], error);
+	estate_store(&r->x[11], value);
+	estate_store(&r->pc, pc);
+	txn_commit_end(&t);
+}
+
 void guest_sbi(struct hart *hart, struct vcpu *v)
 {
 	struct vcpu_record *r = v->r;
 	const struct guest_extension *e = find_extension(r->x[17]);
-	struct txn t, result;
+	struct txn t;
 	struct call c;
 
 	txn_begin(&t, &hart->record->redo);
@@ -399,9 +417,6 @@ void guest_sbi(struct hart *hart, struct vcpu *v)
 		e->handle(&c);
 	else
 		c.error = SBI_ERR_NOT_SUPPORTED;
-	if (c.no_return)
-		return;
-	/* Handlers that staged something have committed it: a fresh transaction, which the compiler keeps in registers. */
-	txn_begin(&result, &hart->record->redo);
-	guest_call_commit(&c, &result);
+	if (!c.no_return)
+		commit_result(&c);
 }

@@ -66,6 +66,21 @@ static inline void txn_commit(struct txn *t)
 }
 
 /*
+ * txn_commit in two halves, for a handler that still has in registers what it staged: between them it stores each staged word
+ * itself, with the staged value. A life that dies in between is finished as any other.
+ */
+static inline void txn_commit_begin(const struct txn *t)
+{
+	estate_store(&t->redo->count, t->count);
+}
+
+static inline void txn_commit_end(struct txn *t)
+{
+	estate_store(&t->redo->count, 0);
+	t->count = 0;
+}
+
+/*
  * For the heir: finishes what a dead life committed. -EINVAL, and nothing applied, if the entry is not one that
  * txn_commit can have left (count, alignment, offsets inside VM and vCPU records).
  */
