@@ -17,8 +17,12 @@
 #include "abi/pack.h"
 #include "abi/types.h"
 
-#define CTL_MAGIC	0x464c4354u /* the bytes "TCLF" */
-#define CTL_VERSION	1
+#define CTL_MAGIC 0x464c4354u /* the bytes "TCLF" */
+/*
+ * One more whenever a frame means something else than before, to either end. A new type needs none: who does not know it says
+ * so (-ENOSYS). Ends of different versions do not talk, and the command says which has which.
+ */
+#define CTL_VERSION	2
 #define CTL_PAYLOAD_MAX 8160 /* a page that does not compress, with what stands before it, fits */
 #define CTL_REPLY	0x8000u
 

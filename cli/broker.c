@@ -334,18 +334,32 @@ static void turn(struct broker *b)
 	clients_pump(b);
 }
 
+void broker_other_version(struct broker *b, u16 version)
+{
+	if (b->other_version != version)
+		message_error("the host speaks version %u of the control channel, this command version %u: "
+			      "they are not of one build",
+			      version, CTL_VERSION);
+	b->other_version = version;
+}
+
 static int loop(struct broker *b)
 {
 	ask(b, CTL_HELLO, NULL, 0);
 	while (!b->has_ended) {
+		bool is_late;
+
 		turn(b);
-		if (b->is_up || !b->up_deadline || b->now < b->up_deadline || b->is_ending)
+		is_late = b->up_deadline && b->now >= b->up_deadline;
+		if (b->is_up || b->is_ending || (!is_late && !b->other_version))
 			continue;
-		message_error("the host has not said hello in time; its serial line said:");
-		tail_print(b->dir->fd, "serial.log", 20);
+		if (!b->other_version) {
+			message_error("the host has not said hello in time; its serial line said:");
+			tail_print(b->dir->fd, "serial.log", 20);
+		}
 		kill(b->qemu.pid, SIGKILL);
 		waitpid(b->qemu.pid, &b->qemu_status, 0);
-		return EXIT_CODE_TIMEOUT;
+		return b->other_version ? EXIT_CODE_FAILED : EXIT_CODE_TIMEOUT;
 	}
 	drain(b);
 	acknowledge(b);

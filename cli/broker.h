@@ -131,6 +131,7 @@ struct broker {
 	int signals;
 	bool is_up;
 	bool had_client;
+	u16 other_version; /* of the control channel, that the host speaks in place of ours; 0: it has not */
 	struct ctl_host host;
 	struct ctl_vm vms[MAX_VMS]; /* last known state; name "" if none */
 	u64 looks;		    /* at all VMs */
@@ -152,6 +153,9 @@ int broker_run(const struct host_plan *plan, const struct qemu_options *options,
 
 /* A frame of the host, from link_read: a reply of the broker's own, or an event. */
 void broker_frame(struct broker *b, const struct ctl_header *header, const u8 *payload);
+
+/* The host has sent a frame of another version than ours, of which nothing can be understood. */
+void broker_other_version(struct broker *b, u16 version);
 
 /* Begins the end: asks the host to power off, and sees to it that it does. */
 void broker_end(struct broker *b, bool at_once);

@@ -76,8 +76,10 @@ bool link_read(struct broker *b)
 
 		done += frame_put(&b->link.decoder, bytes + done, (size_t)got - done);
 		while (frame_next(&b->link.decoder, &header, &payload)) {
-			if (header.version != CTL_VERSION)
+			if (header.version != CTL_VERSION) {
+				broker_other_version(b, header.version);
 				continue;
+			}
 			if (header.type & CTL_REPLY)
 				reply(b, &header, payload);
 			else

@@ -45,7 +45,10 @@ int client_open_dir(struct client *c, struct rundir *dir, u64 timeout_ms)
 	c->info.name[sizeof(c->info.name) - 1] = '\0';
 	if (c->info.version == CTL_VERSION)
 		return EXIT_CODE_OK;
-	message_error("host \"%s\" was started by another version of this command", c->dir.name);
+	message_error(
+		"host \"%s\" was started by another version of this command: its control channel has version %u, "
+		"this one's %u",
+		c->dir.name, c->info.version, CTL_VERSION);
 	client_close(c);
 	return EXIT_CODE_FAILED;
 }

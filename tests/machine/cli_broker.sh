@@ -190,6 +190,11 @@ FAKE_HOST=silent expect 5 "$outlive" run --qemu "$fake" --detach --timeout 1 hos
 contains err "has not said hello"
 contains err "fake host"
 FAKE_HOST=silent expect 5 "$outlive" run --qemu "$fake" --timeout 1 host.yaml
+FAKE_HOST=strange expect 1 "$outlive" run --qemu "$fake" --timeout 60 host.yaml
+contains err "the host speaks version"
+lacks err "hello"
+FAKE_HOST=strange expect 1 "$outlive" run --qemu "$fake" --detach --timeout 60 host.yaml
+contains err "the host speaks version"
 FAKE_HOST=broken expect 1 "$outlive" run --qemu "$fake" --detach host.yaml
 contains err "broken, as asked for"
 FAKE_HOST=broken expect 1 "$outlive" run --qemu "$fake" host.yaml

@@ -5,6 +5,7 @@
  *
  * FAKE_HOST in the environment names its faults, with commas between them:
  *   silent     never says hello
+ *   strange    speaks another version of the control channel
  *   broken     ends at once with an error
  *   deaf       ignores each request once: the life ended with it
  *   twice      sends all console output twice
@@ -24,6 +25,7 @@
 #include "abi/control.h"
 #include "abi/estate.h"
 #include "core/control/frame.h"
+#include "core/lib/crc32c.h"
 #include "core/vm/pack.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -120,6 +122,13 @@ static void send_frame(struct ctl_header header, const void *payload, size_t len
 	u8 frame[FRAME_MAX];
 	size_t size = frame_encode(frame, sizeof(frame), &header, payload, length);
 
+	if (fault("strange")) {
+		memcpy(&header, frame, sizeof(header));
+		header.version = CTL_VERSION + 1;
+		header.crc = 0;
+		header.crc = crc32c(crc32c(0, &header, sizeof(header)), payload, length);
+		memcpy(frame, &header, sizeof(header));
+	}
 	/* Without its last byte, or with the next frame's first it would be whole again. */
 	if (fault("torn"))
 		put(channel, frame, size - 1 - (frame[size - 1] == (u8)CTL_MAGIC));
