@@ -11,15 +11,14 @@ Exit status 1: something could not be measured; the table says what. A goal that
 """
 
 import json
-import re
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
+from instructions import Lines, TracedHost
 from lib import BUILD, Host, Unmeasured, number_of, print_table, small
 from recovery import LINUX, crash
-from trace import Lines, TracedHost
 
 # Seconds of the clock on the wall, which only bound what has gone wrong, but for those of the trace.
 UP_SECONDS = 90
