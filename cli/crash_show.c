@@ -269,7 +269,8 @@ static void show_life(struct client *c, const struct ctl_life *life, const struc
 {
 	struct crash_evidence e;
 
-	if (life->cause == LIFE_RUNNING) {
+	/* An end on purpose leaves no evidence. */
+	if (life->cause == LIFE_RUNNING || life->cause == LIFE_UPDATE) {
 		if (o->json)
 			json_out(json_of_life(life, host->timebase), false);
 		else

@@ -102,6 +102,8 @@ def back_and_forth(host):
         pauses.append(result["pause_us"])
         if turn % 4 == 3 or turn == UPDATES - 1:
             host.check_alive(before)
+    shown = host.run("crash", "show", dead["life"]).stdout
+    check("ended: update" in shown and "from build" in shown and "no record" not in shown, f"crash show says {shown}")
     pauses.sort()
     note(f"{UPDATES} updates, pause of the last vCPU: median {pauses[len(pauses) // 2] / 1000:.1f} ms, "
          f"longest {pauses[-1] / 1000:.1f} ms")
