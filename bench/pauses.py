@@ -35,9 +35,9 @@ CRASH_SECONDS = 60
 
 CAPTION = f"""
 Pauses of vCPUs in a recovery from a panic, in microseconds at one instruction (of any hart) a nanosecond
-  exits: of all vCPUs that do, and were stopped for {LEAST_US} us or more; computes: the longest gap between two readings of the
-  time, of the vCPU that only does that, from when another vCPU was stopped until it goes on, the turns of other harts
-  included; ticks: timer interrupts, {TICK_US} us apart, that it took from the fault to the estate adopted, the median
+  exits: from the fault on, of all vCPUs that do, and were stopped for {LEAST_US} us or more; computes: the longest gap between
+  two readings of the time, of the vCPU that only does that, while another one was stopped, with the turns of other harts in
+  it; ticks: timer interrupts, {TICK_US} us apart, that it took from the fault to the estate adopted, the median
 """
 
 STEPS = ("fault_to_stopped_us", "stopped_to_heir_us", "heir_to_adopted_us")
@@ -63,11 +63,12 @@ class Pauses:
         """A crash, and what the guest said about it."""
         fault = round(life["ended_seconds"] * 1e6) * TICKS_A_US
         adopted = fault + TICKS_A_US * sum(life[key] for key in STEPS)
-        over = [tuple(map(int, found[:6])) + (found[6],) for found in PAUSE.findall(text)]
+        over = [(*map(int, found[:6]), found[6]) for found in PAUSE.findall(text)]
         over = [pause for pause in over if pause[1] < adopted < pause[2]]
         if not over:
             return
-        self.exits += [pause[3] for pause in over]
+        # A vCPU that slept at the fault was last seen before it.
+        self.exits += [(pause[2] - max(pause[1], fault)) // TICKS_A_US for pause in over]
         longest = max(over, key=lambda pause: pause[4])
         if longest[5] >= fault - 2 * TICK_US * TICKS_A_US:
             at = [int(tick) for tick in longest[6].split(",") if tick]
