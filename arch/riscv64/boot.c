@@ -249,6 +249,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 		adopt_resume();
 		adopt_vcpu_arrived(arrived);
 	}
+	paging_seal();
 	hart_start_others();
 	if (!heir)
 		vm_autostart();

@@ -6,6 +6,7 @@
 #include "core/arch.h"
 #include "core/estate/estate.h"
 #include "core/lib/check.h"
+#include "core/lib/sealed.h"
 #include "core/memory/pages.h"
 
 #define PTE_V 1ull
@@ -25,12 +26,12 @@
 #define WINDOW_BLOCK   MIB(2)
 #define IDENTITY_LIMIT WINDOW_BASE
 
-extern char image_start[], image_rodata[], image_data[], image_end[];
+extern char image_start[], image_rodata[], image_sealed[], image_end[];
 
-static u64 *root;
+static SEALED u64 *root;
 /* Of each hart: the table with the entries of its page windows, and the entry of its block window. */
-static u64 *window_pages[MAX_HARTS];
-static u64 *window_block[MAX_HARTS];
+static SEALED u64 *window_pages[MAX_HARTS];
+static SEALED u64 *window_block[MAX_HARTS];
 
 u64 slot_base(void)
 {
@@ -61,26 +62,37 @@ static u64 *entry(u64 va, unsigned level)
 	return &table[va >> (12 + 9 * level) & 511];
 }
 
-/* Maps [from, from + bytes) to itself with `flags`, rounded out to pages; 2 MiB leaves where they fit. */
-static void identity(u64 from, u64 bytes, u64 flags)
+static void identity_leaves(u64 from, u64 bytes, u64 flags, bool big_fits)
 {
 	u64 at = ALIGN_DOWN(from, PAGE_SIZE);
 	u64 end = ALIGN_UP(from + bytes, PAGE_SIZE);
 
 	ASSERT(end <= IDENTITY_LIMIT && end >= at);
 	while (at < end) {
-		bool big = at % BLOCK_SIZE == 0 && end - at >= BLOCK_SIZE;
+		bool big = big_fits && at % BLOCK_SIZE == 0 && end - at >= BLOCK_SIZE;
 
 		*entry(at, big) = at >> 12 << 10 | flags;
 		at += big ? BLOCK_SIZE : PAGE_SIZE;
 	}
 }
 
+/* Maps [from, from + bytes) to itself with `flags`, rounded out to pages; 2 MiB leaves where they fit. */
+static void identity(u64 from, u64 bytes, u64 flags)
+{
+	identity_leaves(from, bytes, flags, true);
+}
+
+/* The same with 4 KiB leaves: pages whose rights will differ. */
+static void identity_pages(u64 from, u64 bytes, u64 flags)
+{
+	identity_leaves(from, bytes, flags, false);
+}
+
 static void map_image(void)
 {
 	u64 start = slot_base();
 	u64 rodata = (u64)(uintptr_t)image_rodata;
-	u64 data = (u64)(uintptr_t)image_data;
+	u64 data = (u64)(uintptr_t)image_sealed; /* writable until paging_seal */
 	u64 end = (u64)(uintptr_t)image_end;
 
 	identity(start, rodata - start, PTE_EXEC);
@@ -89,7 +101,31 @@ static void map_image(void)
 	for (unsigned n = 0; n < MAX_HARTS; n++)
 		identity(start + SLOT_STACKS + n * SLOT_STACK_STRIDE + SLOT_STACK_GUARD,
 			 SLOT_STACK_STRIDE - SLOT_STACK_GUARD, PTE_WRITE);
-	identity(start + SLOT_HEAP, LAYOUT_SLOT_SIZE - SLOT_HEAP, PTE_WRITE);
+	/* The first pages of the heap become these tables. */
+	identity_pages(start + SLOT_HEAP, BLOCK_SIZE, PTE_WRITE);
+	identity(start + SLOT_HEAP + BLOCK_SIZE, LAYOUT_SLOT_SIZE - SLOT_HEAP - BLOCK_SIZE, PTE_WRITE);
+}
+
+void paging_set_writable(u64 from, u64 bytes, bool writable)
+{
+	for (u64 at = ALIGN_DOWN(from, PAGE_SIZE); at < from + bytes; at += PAGE_SIZE) {
+		u64 *e = entry(at, 0);
+
+		ASSERT(*e & PTE_R && *e >> 10 << 12 == at);
+		*e = at >> 12 << 10 | (writable ? PTE_WRITE : PTE_READ);
+	}
+}
+
+/* Of `table` and the tables below it, but for those of the windows. */
+static void protect_tables(u64 *table, unsigned level)
+{
+	for (unsigned n = 0; level && n < PAGE_SIZE / sizeof(u64); n++) {
+		u64 e = table[n];
+
+		if (e & PTE_V && !(e & (PTE_R | PTE_X)) && !(level == 2 && n == WINDOW_BASE >> 30))
+			protect_tables((u64 *)(uintptr_t)(e >> 10 << 12), level - 1);
+	}
+	paging_set_writable((u64)(uintptr_t)table, PAGE_SIZE, false);
 }
 
 void paging_build(void)
@@ -99,7 +135,7 @@ void paging_build(void)
 	root = page_alloc();
 	ASSERT(root);
 	map_image();
-	identity(estate.base, estate.size, PTE_WRITE);
+	identity_pages(estate.base, estate.size, PTE_WRITE);
 	identity(m->uart.base, m->uart.size, PTE_WRITE);
 	if (m->rtc.size)
 		identity(m->rtc.base, m->rtc.size, PTE_WRITE);
@@ -116,6 +152,7 @@ void paging_build(void)
 		window_pages[n] = entry(va, 0);
 		window_block[n] = entry(va + WINDOW_BLOCK, 1);
 	}
+	protect_tables(root, 2);
 }
 
 void paging_load(void)

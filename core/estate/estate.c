@@ -9,6 +9,7 @@
 #include "core/estate/cold.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
+#include "core/lib/sealed.h"
 
 #define OFFSET_MACHINE KIB(16)
 #define OFFSET_LIVES   KIB(36)
@@ -25,7 +26,7 @@ _Static_assert(ESTATE_RECORDER_OFFSET + sizeof(struct recorder_record) <= OFFSET
 _Static_assert(OFFSET_LIVES + LIFE_COUNT * sizeof(struct life_record) <= ESTATE_HARTS_OFFSET,
 	       "estate layout");
 
-struct estate estate;
+SEALED struct estate estate;
 
 /* Offsets for so many vCPU records; the estate's size, before rounding, is the end of the last table. */
 static void lay_out(struct estate_header *h, u64 vcpus)

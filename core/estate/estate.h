@@ -26,7 +26,8 @@ struct estate {
 	struct pmsg_ring *pmsg;
 };
 
-extern struct estate estate;
+/* Hidden, as its definition is: else each use of it loads its address first. */
+extern __attribute__((visibility("hidden"))) struct estate estate;
 
 static inline u64 estate_base(void)
 {

@@ -4,6 +4,7 @@
  */
 #include "core/lib/log.h"
 #include "core/estate/estate.h"
+#include "core/lib/sealed.h"
 #include "core/lib/string.h"
 
 #define LINE_MAX 320
@@ -15,7 +16,7 @@
 #define PATIENCE	    20000000u
 #define PATIENCE_AT_THE_END 200000u
 
-static struct log_ring *log_ring;
+static SEALED struct log_ring *log_ring;
 static void (*log_listener)(void);
 static u32 log_busy;
 static u32 log_patience = PATIENCE;

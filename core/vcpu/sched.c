@@ -3,6 +3,7 @@
 #include "core/arch.h"
 #include "core/lib/check.h"
 #include "core/lib/lock.h"
+#include "core/lib/sealed.h"
 #include "core/vm/vm.h"
 
 static struct lock lock;
@@ -10,7 +11,7 @@ static struct vcpu_list {
 	struct vcpu *head, *tail;
 } queue, sleepers;
 static u64 next_wake = ~0ull; /* no sleeper is due before; read without the lock */
-static u64 slice_ticks;
+static SEALED u64 slice_ticks;
 static u64 online;    /* bit n: hart n takes vCPUs */
 static u64 idle;      /* bit n: found nothing to run */
 static u64 contended; /* bit n: knows that others wait (its slices are timed, wfi leaves the guest) */
