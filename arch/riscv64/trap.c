@@ -87,7 +87,8 @@ static bool cannot_fetch(struct vcpu *v)
 }
 
 /* False: the guest did wrong. */
-static bool emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 cause)
+__attribute__((no_stack_protector)) static bool emulate_access(struct hart *hart, struct vcpu *v, gpa_t at,
+							       u64 cause)
 {
 	struct mmio_instruction m;
 	struct txn t;
@@ -149,8 +150,11 @@ static void tables_contradict(struct hart *hart, struct vcpu *v, gpa_t at)
 	guest_give_up(hart, v, PARK_TABLES, TABLES_CONTRADICT);
 }
 
-/* False: the guest did wrong. */
-static bool page_fault(struct hart *hart, struct vcpu *v, u64 cause)
+/*
+ * False: the guest did wrong. No canary here, and in what calls it: they have no array, and are on the way of each access
+ * to a device.
+ */
+__attribute__((no_stack_protector)) static bool page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 {
 	gpa_t at = GPA(csr_read(htval) << 2 | (csr_read(stval) & 3));
 
@@ -179,7 +183,7 @@ static bool page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 	return (vm_is_root(v->vm) && map_passed(hart, v, at)) || emulate_access(hart, v, at, cause);
 }
 
-void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
+__attribute__((no_stack_protector)) void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 {
 	/* On other tables than its own the guest would fault for ever. */
 	if (csr_read(hgatp) != hart->hgatp)

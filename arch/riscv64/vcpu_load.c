@@ -53,6 +53,12 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 		    (u64)v->vm->gstage.vmid << HGATP_VMID_SHIFT | (u64)(uintptr_t)v->vm->gstage.root >> 12;
 
 	ASSERT(!hart->current);
+	/*
+	 * The scheduler's lists, and what they lead to, lie in memory that a wild store may have hit. With another's record or
+	 * tables one guest would go on as another.
+	 */
+	ASSERT(v->vm->index < MAX_VMS && vms[v->vm->index] == v->vm && v->r == estate_vcpu(v->index) &&
+	       v->r->vm == v->vm->index && gstage_intact(&v->vm->gstage));
 	__atomic_fetch_or(&v->vm->gstage.harts, 1ull << hart->index, __ATOMIC_SEQ_CST);
 	load_switch_registers(r);
 	if (hart->hgatp != hgatp) {

@@ -31,6 +31,7 @@ int gstage_create(struct gstage *g, const struct gstage_format *format, unsigned
 	if (!root)
 		return -ENOMEM;
 	*g = (struct gstage){ .format = format, .root = root, .vmid = vmid };
+	g->check = ~((u64)(uintptr_t)root ^ vmid);
 	return 0;
 }
 
@@ -73,7 +74,9 @@ static int map_over_leaf(struct gstage *g, struct want *w, const struct place *p
 	unsigned missing = w->rights & ~entry_rights(p->value);
 	int error;
 
-	if (entry_address(p->value) + level_offset(w->at, p->level) != w->host)
+	/* A leaf that no gstage_map has made would fault again and again, or be somebody else's memory. */
+	if (entry_address(p->value) + level_offset(w->at, p->level) != w->host ||
+	    p->value != entry_make_leaf(entry_address(p->value), entry_rights(p->value)))
 		return -EEXIST;
 	if (missing & GSTAGE_WRITE)
 		w->level = 0;

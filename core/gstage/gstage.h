@@ -28,6 +28,7 @@ struct gstage {
 	const struct gstage_format *format;
 	u64 *root; /* 16 KiB, 16 KiB-aligned */
 	unsigned vmid;
+	u64 check;	/* of root and vmid: gstage_intact */
 	u64 harts;	/* atomic: bit n, hart n may hold translations of this VM */
 	u64 generation; /* atomic: counts fences; tests use it */
 	u64 tables;	/* atomic: pages in use, root not counted */
@@ -48,6 +49,12 @@ struct gstage {
 
 /* -ENOMEM. */
 int gstage_create(struct gstage *g, const struct gstage_format *format, unsigned vmid);
+
+/* True unless something has changed where the tables are, or whose. */
+static inline bool gstage_intact(const struct gstage *g)
+{
+	return g->check == ~((u64)(uintptr_t)g->root ^ g->vmid);
+}
 
 /* Frees everything. No hart may use the tables any more. */
 void gstage_destroy(struct gstage *g);

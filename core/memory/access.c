@@ -16,6 +16,8 @@ int backing_lookup(const struct vm *vm, gpa_t at, hpa_t *host, u64 *run)
 		const struct vm_extent *e = &vm->config.extents[i];
 
 		if (range_inside(at.a, 1, e->gpa, e->size)) {
+			/* Rather no life than another guest's memory. */
+			ASSERT(vm->extent_check[i] == backing_check(e));
 			*host = HPA(e->hpa + (at.a - e->gpa));
 			*run = e->size - (at.a - e->gpa);
 			return 0;

@@ -40,6 +40,15 @@ u64 backing_free_bytes(void);
 bool backing_valid(const struct vm_config *config);
 
 /*
+ * What vm->extent_check has for an extent: no change of a single word of it keeps this. backing_lookup compares, because a
+ * damaged extent leads to another guest's memory.
+ */
+static inline u64 backing_check(const struct vm_extent *e)
+{
+	return ~(e->gpa ^ (e->hpa << 21 | e->hpa >> 43) ^ (e->size << 42 | e->size >> 22));
+}
+
+/*
  * Host address of guest RAM at `at`; *run: bytes from there on that are contiguous on the host (up to the end of the
  * extent). Does not touch. -EFAULT outside RAM.
  */

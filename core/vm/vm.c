@@ -11,6 +11,7 @@
 #include "core/lib/crc32c.h"
 #include "core/lib/errno.h"
 #include "core/lib/log.h"
+#include "core/lib/sealed.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
 #include "core/memory/pages.h"
@@ -21,11 +22,11 @@
 #include "core/vm/load.h"
 #include "core/vm/pack.h"
 
-struct vm *vms[MAX_VMS];
+SEALED struct vm *vms[MAX_VMS];
 
 static struct lock operations; /* one operation on VMs at a time */
 static u64 requests;	       /* some VM has end_wanted, or is VM_STARTING */
-static struct pack pack;
+static SEALED struct pack pack;
 
 int vm_open_pack(void)
 {
@@ -76,6 +77,8 @@ int vm_create(unsigned index, const struct vm_config *config, u64 first_vcpu)
 		return -ENOMEM;
 	vm->index = index;
 	vm->config = *config;
+	for (u32 i = 0; i < VM_MAX_EXTENTS; i++)
+		vm->extent_check[i] = backing_check(&config->extents[i]);
 	vm->s = &estate_vm(index)->state;
 	vm->console = &estate.consoles[index];
 	vm->vcpu = object_alloc(config->vcpus * sizeof(struct vcpu));

@@ -27,6 +27,8 @@ struct vm {
 	struct vdev *dev[VM_MAX_DEVICES]; /* NULL where the slot is empty */
 	u64 held;	/* atomic: vm_freeze keeps its vCPUs and devices still, though it is VM_RUNNING */
 	u64 end_wanted; /* enum vm_stop_reason + 1 of a guest that asked for its end, 0: none */
+	u64 extent_check
+		[VM_MAX_EXTENTS]; /* of config.extents: see backing_check. Last: offsets below 2 KiB cost less */
 };
 
 /* The root VM has the machine's own addresses and devices: see core/root/root.h. */

@@ -393,6 +393,7 @@ static void what_cannot_be_loaded_leaves_memory_alone(void **state)
 	/* Extents that do not cover what the configuration promises. */
 	vm = vm_make(MIB(16));
 	vm->config.extents[0].size = MIB(8);
+	vm->extent_check[0] = backing_check(&vm->config.extents[0]);
 	assert_int_equal(load_vm(vm, &pack, &result), -EFAULT);
 }
 
