@@ -6,8 +6,10 @@
 HV := $(BUILD)/hv
 HV_CC := $(CROSS)gcc
 HV_ARCH := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany
+# Canaries: each hart's own, in struct hart (arch/riscv64/hart.h), to which tp points.
+HV_CANARY := -fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=tp -mstack-protector-guard-offset=40
 HV_CFLAGS := $(LANGUAGE) $(PATHS) -Iarch/riscv64/include -I$(HV) -O2 -g $(HV_ARCH) -ffreestanding -fPIE -fvisibility=hidden \
-	-fno-stack-protector -fomit-frame-pointer -fno-tree-loop-distribute-patterns \
+	$(HV_CANARY) -fomit-frame-pointer -fno-tree-loop-distribute-patterns \
 	-fno-asynchronous-unwind-tables -nostdinc -isystem $(shell $(CROSS)gcc -print-file-name=include 2>/dev/null) \
 	-isystem mk/freestanding -isystem $(FDT_DIR) $(LZ4_FLAGS)
 HV_LDS := arch/riscv64/outlive.lds

@@ -397,7 +397,8 @@ static inline void commit_result(const struct call *c)
 	txn_commit_end(&t);
 }
 
-void guest_sbi(struct hart *hart, struct vcpu *v)
+/* No canary: it has no array, and is on the way of most exits. */
+__attribute__((no_stack_protector)) void guest_sbi(struct hart *hart, struct vcpu *v)
 {
 	struct vcpu_record *r = v->r;
 	const struct guest_extension *e = find_extension(r->x[17]);

@@ -15,6 +15,7 @@
 #include "core/gstage/gstage.h"
 #include "core/lib/check.h"
 #include "core/lib/log.h"
+#include "core/lib/sealed.h"
 #include "core/recorder/recorder.h"
 #include "core/root/takeover.h"
 #include "core/survive/adopt.h"
@@ -24,7 +25,7 @@
 #include "drivers/plic.h"
 
 struct hart harts[MAX_HARTS];
-unsigned hart_count;
+SEALED unsigned hart_count;
 
 void hs_trap(void);
 void secondary_entry(void);
@@ -104,9 +105,28 @@ void arch_gstage_fence(unsigned vmid, u64 set, gpa_t from, u64 bytes)
 #define GUEST_INTERRUPTS (IRQ_VSSI | IRQ_VSTI | IRQ_VSEI)
 #define GUEST_COUNTERS	 7 /* cycle, time, instret */
 
-void hart_init(struct hart *hart)
+/* Named by the compiler: a function's frame has been overwritten. */
+_Noreturn void __stack_chk_fail(void); /* NOLINT(bugprone-reserved-identifier) */
+
+void __stack_chk_fail(void) /* NOLINT(bugprone-reserved-identifier) */
+{
+	panic("a stack frame is damaged: the canary is dead");
+}
+
+/*
+ * Another number in each life and hart, that no frame of a life before has. The low byte is 0, where a string that is too
+ * long ends.
+ */
+static u64 make_canary(const struct hart *hart)
+{
+	return (arch_time() * 0x9e3779b97f4a7c15ull ^ (u64)hart->index << 56) & ~0xffull;
+}
+
+/* Without a canary of its own, which would change under it. */
+__attribute__((no_stack_protector)) void hart_init(struct hart *hart)
 {
 	paging_load();
+	hart->canary = make_canary(hart);
 	hart->trap_vector = (u64)(uintptr_t)hs_trap;
 	csr_write(stvec, hart->trap_vector);
 	csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM);

@@ -27,6 +27,7 @@ struct hart {
 	u64 emergency_stack; /* for traps out of the hypervisor itself */
 	struct vcpu *current;
 	u64 trap_vector; /* stvec while the hypervisor runs: hs_trap */
+	u64 canary; /* what functions with arrays keep beside their return addresses (mk/hypervisor.mk) */
 	u64 fixup; /* where to go on if the instruction that reads guest memory faults; 0: such a fault ends the life */
 	u64 trap_t6; /* scratch of hs_trap */
 	u64 in_trap; /* a trap from HS-mode is being handled */
@@ -46,6 +47,8 @@ struct hart {
 	bool online;
 };
 
+_Static_assert(offsetof(struct hart, canary) == 40, "mk/hypervisor.mk has this number");
+
 extern struct hart harts[MAX_HARTS];
 extern unsigned hart_count;
 
@@ -63,7 +66,7 @@ static inline struct hart *this_hart(void)
 	 1ull << CAUSE_STORE_MISALIGNED | 1ull << CAUSE_ECALL_U | 1ull << CAUSE_FETCH_PAGE |         \
 	 1ull << CAUSE_LOAD_PAGE | 1ull << CAUSE_STORE_PAGE)
 
-/* Sets up the calling hart: CSRs, page table, trap vector. Interrupts stay off. */
+/* Sets up the calling hart: CSRs, page table, trap vector, canary. Interrupts stay off. Its callers do not return. */
 void hart_init(struct hart *hart);
 
 /*
