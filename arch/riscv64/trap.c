@@ -87,8 +87,8 @@ static bool cannot_fetch(struct vcpu *v)
 }
 
 /* False: the guest did wrong. */
-__attribute__((no_stack_protector)) static bool emulate_access(struct hart *hart, struct vcpu *v, gpa_t at,
-							       u64 cause)
+static inline __attribute__((always_inline, no_stack_protector)) bool
+emulate_access(struct hart *hart, struct vcpu *v, gpa_t at, u64 cause)
 {
 	struct mmio_instruction m;
 	struct txn t;
@@ -154,7 +154,8 @@ static void tables_contradict(struct hart *hart, struct vcpu *v, gpa_t at)
  * False: the guest did wrong. No canary here, and in what calls it: they have no array, and are on the way of each access
  * to a device.
  */
-__attribute__((no_stack_protector)) static bool page_fault(struct hart *hart, struct vcpu *v, u64 cause)
+static inline __attribute__((always_inline, no_stack_protector)) bool page_fault(struct hart *hart,
+										 struct vcpu *v, u64 cause)
 {
 	gpa_t at = GPA(csr_read(htval) << 2 | (csr_read(stval) & 3));
 
@@ -183,18 +184,24 @@ __attribute__((no_stack_protector)) static bool page_fault(struct hart *hart, st
 	return (vm_is_root(v->vm) && map_passed(hart, v, at)) || emulate_access(hart, v, at, cause);
 }
 
+/* Before it is told that it did wrong: was it us? Once more, from what the hart says. */
+static __attribute__((noinline, cold, no_stack_protector)) void doubt_page_fault(struct hart *hart,
+										 struct vcpu *v)
+{
+	u64 cause = csr_read(scause);
+
+	hart_check_rules(hart);
+	if (!page_fault(hart, v, cause))
+		guest_inject(hart, v, access_fault_of(cause), csr_read(stval));
+}
+
 __attribute__((no_stack_protector)) void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 {
 	/* On other tables than its own the guest would fault for ever. */
 	if (csr_read(hgatp) != hart->hgatp)
 		panic("hart %u: hgatp has changed to 0x%lx", hart->index, csr_read(hgatp));
-	if (page_fault(hart, v, cause))
-		return;
-	/* Before it is told that it did wrong: was it us? Once more, from what the hart says. */
-	hart_check_rules(hart);
-	cause = csr_read(scause);
 	if (!page_fault(hart, v, cause))
-		guest_inject(hart, v, access_fault_of(cause), csr_read(stval));
+		doubt_page_fault(hart, v);
 }
 
 /* An instruction that VS-mode may not execute: wfi while others wait for the hart, or an unknown CSR. */
