@@ -1,4 +1,4 @@
-"""What guests say on their consoles: the reports of guests/linux/workload.c, and signs of trouble from the kernel."""
+"""What guests say on their consoles: the reports of guests/linux/workload, and signs of trouble from the kernel."""
 
 import re
 import subprocess
