@@ -403,6 +403,8 @@ void hart_loop(void)
 		if (__builtin_expect(v->strike, 0))
 			next = sooner(next, native_strike(hart, v));
 		set_timer(hart, sooner(next, sooner(control_turn(), host_dump_next())));
+		/* What keeps interrupts from a guest shows in no exit. */
+		hart_check_rules(hart);
 		deliver(v);
 		if (v->expected)
 			life_vcpu_back(v);

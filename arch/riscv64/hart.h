@@ -70,8 +70,8 @@ static inline struct hart *this_hart(void)
 void hart_init(struct hart *hart);
 
 /*
- * Ends the life if a CSR that decides what guests may do is not what it was set to. To be called before a guest is told that
- * it did wrong, or is stopped for it: the fault may have been the hypervisor's.
+ * Ends the life if a CSR that decides what guests may do is not what it was set to. To be called each time round the loop,
+ * and before a guest is told that it did wrong, or is stopped for it: the fault may have been the hypervisor's.
  */
 void hart_check_rules(const struct hart *hart);
 
