@@ -1,6 +1,7 @@
 /* The walker, and the single steps that change the shape of the tables (see walk.h for why they are right). */
 #include "core/gstage/walk.h"
 #include "core/arch.h"
+#include "core/lib/check.h"
 #include "core/lib/errno.h"
 #include "core/memory/pages.h"
 
@@ -22,6 +23,8 @@ struct place gstage_walk(const struct gstage *g, u64 at, unsigned down_to)
 		} else if (level == down_to || !entry_table(value)) {
 			return (struct place){ .slot = slot, .value = value, .level = level };
 		} else {
+			/* With another bit the hardware would not follow it, and the guest fault for ever. */
+			ASSERT(value == entry_make_table(entry_to_table(value)));
 			level--;
 			slot = &entry_to_table(value)[at >> level_shift(level) & (TABLE_ENTRIES - 1)];
 		}

@@ -3,7 +3,7 @@
  * it did wrong nor stopped.
  */
 #include "arch/riscv64/csr.h"
-#include "core/gstage/gstage.h"
+#include "core/gstage/walk.h"
 #include "core/memory/backing.h"
 #include "tests/exits/scene.h"
 #include <setjmp.h>
@@ -94,6 +94,39 @@ static void tables_that_contradict_end_the_life_once(void **state)
 	assert_int_equal(vms[0]->vcpu[0].r->park_reason, PARK_TABLES);
 }
 
+/* A bit of an entry that leads to FRESH, at that level. */
+struct flip {
+	unsigned level, bit;
+};
+
+static void map_and_flip(void *context)
+{
+	const struct flip *f = context;
+	u64 *slot;
+
+	assert_int_equal(guest_ram_fault(vms[0], GPA(FRESH), false), 0);
+	slot = gstage_walk(&vms[0]->gstage, FRESH, f->level).slot;
+	*slot ^= 1ull << f->bit;
+}
+
+static void damaged_entries_end_the_life(void **state)
+{
+	/* U, A, D of a leaf, a reserved bit of it, and of what is above. The guest would fault on them for ever. */
+	static const struct flip flips[] = { { 1, 4 }, { 1, 6 }, { 1, 7 }, { 1, 57 }, { 2, 55 }, { 2, 7 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(flips); i++) {
+		struct flip flip = flips[i];
+
+		scene_start(&page_fault);
+		assert_int_equal(host_live(map_and_flip, &flip, 0), HOST_RETURNED);
+		assert_int_equal(happens(&page_fault), HOST_ENDED);
+		next_life();
+		assert_int_equal(happens(&page_fault), HOST_RETURNED);
+		assert_int_equal(gstage_lookup(&vms[0]->gstage, GPA(FRESH)).rights, GSTAGE_ALL);
+	}
+}
+
 /* The CSR of the hart that the guest is on is damaged before the exit: the life ends, and the guest has seen nothing. */
 static void damage(const struct scene_exit *e, size_t csr)
 {
@@ -135,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables_that_contradict_end_the_life_once),
+		cmocka_unit_test(damaged_entries_end_the_life),
 		cmocka_unit_test(damaged_rules_end_the_life),
 		cmocka_unit_test(a_guest_that_does_wrong_is_told),
 	};
