@@ -118,7 +118,8 @@ static void take_line(struct campaign_guest *g)
 
 	if (guest_line_read(&line, g->text)) {
 		take_figures(g, &line);
-		if (!line.errors && strcmp(line.boot, g->boot) == 0)
+		g->is_restarted |= strcmp(line.boot, g->boot) != 0;
+		if (!line.errors)
 			return;
 	} else if (strncmp(g->text, "WITNESS ERROR", 13) != 0) {
 		return;

@@ -46,6 +46,7 @@ struct campaign_guest {
 	struct guest_line last;
 	char boot[24];		      /* as its first line said */
 	char trouble[GUEST_LINE_MAX]; /* the first line that says that it is not well; "" if none does */
+	bool is_restarted;	      /* a line was of another boot than the first */
 	/* Since campaign_guest_mark. */
 	struct guest_line marked;
 	u64 lines_marked;
@@ -70,7 +71,7 @@ void campaign_guest_forget_gaps(struct campaign_guest *g);
  */
 bool campaign_guest_moved(const struct campaign_guest *g, char *why, size_t size);
 
-/* True if it has never said that something is wrong, and is in its first boot. */
+/* True if it has never said that something is wrong. */
 bool campaign_guest_is_well(const struct campaign_guest *g, char *why, size_t size);
 
 #endif

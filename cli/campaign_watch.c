@@ -49,6 +49,14 @@ static bool are_guests_well(struct campaign_run *r, char *why, size_t size)
 	return true;
 }
 
+static bool has_restarted(const struct campaign_run *r)
+{
+	for (int i = 0; i < CAMPAIGN_GUESTS; i++)
+		if (r->host.guests[i].is_restarted)
+			return true;
+	return false;
+}
+
 static bool have_guests_moved(struct campaign_run *r, char *why, size_t size)
 {
 	for (int i = 0; i < CAMPAIGN_GUESTS; i++)
@@ -213,6 +221,8 @@ void campaign_watch(struct campaign_run *r)
 		judge(r, OUTCOME_SILENT, "%s", why);
 	else if (is_over || find_lost_vms(r))
 		;
+	else if (has_restarted(r))
+		judge(r, OUTCOME_VM_LOST, "a guest was started again, and nobody says so");
 	else if (!goes_on)
 		judge(r, OUTCOME_HANG, "%s", why);
 	else

@@ -24,7 +24,6 @@
 #define CSR_HSTATUS    0x600u
 #define CSR_HEDELEG    0x602u
 #define CSR_HIDELEG    0x603u
-#define CSR_HIE	       0x604u
 #define CSR_HCOUNTEREN 0x606u
 #define CSR_HENVCFG    0x60au
 #define CSR_HGATP      0x680u

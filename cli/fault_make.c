@@ -21,15 +21,24 @@ typedef unsigned long long ull;
 #define SLOT_STACK_STRIDE KIB(16)
 #define SLOT_HEAP	  MIB(2)
 
+/* Not hvip, hie and the like, whose bits are the guest's. */
 static const struct {
 	const char *name;
 	u32 number;
 } csrs[] = {
-	{ "sstatus", CSR_SSTATUS },   { "sie", CSR_SIE },	  { "stvec", CSR_STVEC },
-	{ "sscratch", CSR_SSCRATCH }, { "sepc", CSR_SEPC },	  { "stimecmp", CSR_STIMECMP },
-	{ "satp", CSR_SATP },	      { "hstatus", CSR_HSTATUS }, { "hedeleg", CSR_HEDELEG },
-	{ "hideleg", CSR_HIDELEG },   { "hie", CSR_HIE },	  { "hcounteren", CSR_HCOUNTEREN },
-	{ "henvcfg", CSR_HENVCFG },   { "hgatp", CSR_HGATP },
+	{ "sstatus", CSR_SSTATUS },
+	{ "sie", CSR_SIE },
+	{ "stvec", CSR_STVEC },
+	{ "sscratch", CSR_SSCRATCH },
+	{ "sepc", CSR_SEPC },
+	{ "stimecmp", CSR_STIMECMP },
+	{ "satp", CSR_SATP },
+	{ "hstatus", CSR_HSTATUS },
+	{ "hedeleg", CSR_HEDELEG },
+	{ "hideleg", CSR_HIDELEG },
+	{ "hcounteren", CSR_HCOUNTEREN },
+	{ "henvcfg", CSR_HENVCFG },
+	{ "hgatp", CSR_HGATP },
 };
 
 static const char *const register_names[] = { "pc", "ra", "sp",	 "gp",	"tp", "t0", "t1", "t2",

@@ -18,11 +18,13 @@ void arch_life_end(enum life_cause cause, const char *text)
 {
 	if (recorder_is_last())
 		recorder_dying(text ? text : life_cause_text(cause));
-	if (estate.machine.has_warden) {
-		warden_call(WARDEN_CRASH, cause, (u64)(uintptr_t)text, text ? strlen(text) : 0, 0);
-		/* It does not return, unless it finds fault with the text. */
-		warden_call(WARDEN_CRASH, cause, 0, 0, 0);
-	}
+	/*
+	 * Whether there is a warden we may not know: not yet, in an heir that has not read its estate, or wrongly, since what we
+	 * know is volatile. Firmware without one refuses.
+	 */
+	warden_call(WARDEN_CRASH, cause, (u64)(uintptr_t)text, text ? strlen(text) : 0, 0);
+	/* It does not return, unless it finds fault with the text. */
+	warden_call(WARDEN_CRASH, cause, 0, 0, 0);
 	/* Nobody to call, or it would not: the policy that needs no heir. */
 	log_last_words();
 	log_line("no warden: this life ends without an heir");
