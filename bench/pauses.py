@@ -9,7 +9,7 @@ The guest is guests/witness, all of whose RAM is in use. Its vCPUs exit every 10
 the time without end instead and makes no exit. Under QEMU's icount an instruction, of whichever hart, is a nanosecond: the
 figures have the work of all harts in them, that of a vCPU that computes on, too. QEMU lets the harts take turns, in their
 order, so the vCPU that computes, which has the last hart, also waits for the others, and longest while the warden copies the
-image; a crash at which it had no turn for 200 us already says nothing of it and is left out. BUILD names another build
+image; a crash at whose instant it has no turn says nothing of it and is left out. BUILD names another build
 directory, QEMU another QEMU.
 
 Exit status 1: something could not be measured; the table says what. A goal that is missed is no failure.
@@ -70,7 +70,7 @@ class Pauses:
         # A vCPU that slept at the fault was last seen before it.
         self.exits += [(pause[2] - max(pause[1], fault)) // TICKS_A_US for pause in over]
         longest = max(over, key=lambda pause: pause[4])
-        if longest[5] >= fault - 2 * TICK_US * TICKS_A_US:
+        if longest[5] >= fault:
             at = [int(tick) for tick in longest[6].split(",") if tick]
             self.computes.append(longest[4])
             self.ticks.append(sum(fault <= tick <= adopted for tick in at))
