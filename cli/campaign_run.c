@@ -36,6 +36,8 @@ static int carry_out(struct campaign_run *r)
 
 	if (got)
 		return got;
+	/* As it was before: the watch compares. */
+	campaign_host_ask(&r->host, 5000);
 	got = campaign_inject(r, &result->plan);
 	if (got < 0)
 		return stub_failed(r, got);

@@ -106,10 +106,13 @@ static bool find_lost_vms(struct campaign_run *r)
 	return lost;
 }
 
+/* A life of the same number that was begun at another time is one of another history. */
 static bool is_reset(const struct campaign_run *r, const struct ctl_host *before)
 {
-	return r->host.hello.life < r->life || (before->started && before->life == r->host.hello.life &&
-						before->started != r->host.hello.started);
+	const struct ctl_host *now = &r->host.hello;
+
+	return now->life < r->life ||
+	       (before->started && before->life == now->life && before->started != now->started);
 }
 
 /*
@@ -120,7 +123,7 @@ static bool wait_until_all_go_on(struct campaign_run *r, char *why, size_t size)
 {
 	u64 patience = r->settings->patience_ms ? r->settings->patience_ms : PATIENCE_MS;
 	u64 end = clock_ms() + patience, look_at_vms = clock_ms() + LOOK_MS, life = 0;
-	struct ctl_host before = { 0 };
+	struct ctl_host before = r->host.hello;
 
 	for (;;) {
 		bool is_answered;

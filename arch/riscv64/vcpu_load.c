@@ -125,6 +125,8 @@ void vcpu_collect(struct hart *hart)
 	u64 index = hart->record->vcpu;
 	struct vcpu_record *r = estate_vcpu(index);
 
+	/* The life before may have died because this had changed, and what is not delegated reads as 0. */
+	csr_write(hideleg, IRQ_VSSI | IRQ_VSTI | IRQ_VSEI);
 	save_switch_registers(r);
 	if (hart->record->lazy == index)
 		lazy_save(r);
