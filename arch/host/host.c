@@ -18,7 +18,11 @@ static _Thread_local struct {
 	bool alive;
 	u64 stores;
 	u64 die_before;
+	u64 path;
 } life;
+
+HOST_KEEP bool host_sites_counted;
+HOST_KEEP struct host_site host_sites[HOST_SITES];
 
 _Noreturn void host_fail(const char *what)
 {
@@ -47,11 +51,17 @@ extern u8 __start_host_keep[], __stop_host_keep[]; /* NOLINT(bugprone-reserved-i
 HOST_KEEP static u8 *image;
 HOST_KEEP static size_t image_size;
 
-/* Byte by byte and not instrumented: this steps over the sanitizer's red zones between variables. */
+/* Not instrumented: this steps over the sanitizer's red zones between variables. By words, since tests begin many lives. */
 __attribute__((no_sanitize("address", "thread", "undefined"), noinline)) static void
 image_copy(u8 *to, const u8 *from, size_t bytes)
 {
-	for (size_t i = 0; i < bytes; i++)
+	size_t i = 0;
+
+	if (!(((uintptr_t)to | (uintptr_t)from) % sizeof(u64))) {
+		for (; i + sizeof(u64) <= bytes; i += sizeof(u64))
+			*(volatile u64 *)(to + i) = *(const volatile u64 *)(from + i);
+	}
+	for (; i < bytes; i++)
 		((volatile u8 *)to)[i] = from[i];
 }
 
@@ -194,6 +204,7 @@ enum host_end host_live(void (*f)(void *), void *context, u64 die_before)
 	volatile int end;
 
 	life.stores = 0;
+	life.path = 0;
 	life.die_before = die_before;
 	life.alive = true;
 	memset(window_open, 0, sizeof(window_open));
@@ -216,11 +227,40 @@ static _Noreturn void end_life(enum host_end end)
 	longjmp(life.end, (int)end);
 }
 
+struct host_site *host_site(u64 at)
+{
+	u64 n = at * 0x9e3779b97f4a7c15ull >> 52;
+
+	_Static_assert(HOST_SITES == 1u << 12, "so many bits of the hash");
+	while (host_sites[n].at && host_sites[n].at != at)
+		n = (n + 1) % HOST_SITES;
+	host_sites[n].at = at;
+	return &host_sites[n];
+}
+
+static void count_site(u64 at, bool ends)
+{
+	struct host_site *site = host_site(at);
+
+	site->reached++;
+	site->ended += ends;
+	life.path = (life.path ^ at) * 0x9e3779b97f4a7c15ull;
+}
+
+u64 host_path(void)
+{
+	return life.path;
+}
+
 void arch_estate_point(void)
 {
+	bool ends = life.stores + 1 == life.die_before;
+
 	if (!life.alive)
 		return;
-	if (life.stores + 1 == life.die_before)
+	if (host_sites_counted)
+		count_site((u64)(uintptr_t)__builtin_return_address(0), ends);
+	if (ends)
 		end_life(HOST_DIED);
 	life.stores++;
 }

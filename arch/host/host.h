@@ -69,6 +69,26 @@ enum host_end host_live(void (*f)(void *), void *context, u64 die_before);
 u64 host_stores(void);
 
 /*
+ * The places of the program that store to the estate, by the return address of their arch_estate_point: how often a life
+ * has come to one in host_live, and how often one has ended there. Counted if a program without threads wants it.
+ */
+extern bool host_sites_counted;
+
+struct host_site {
+	u64 at; /* 0: unused */
+	u64 reached, ended;
+};
+
+#define HOST_SITES 4096
+extern struct host_site host_sites[HOST_SITES];
+
+/* A number for the way that the last host_live took, as the row of sites that it came to. */
+u64 host_path(void);
+
+/* The site with that return address, made if there is none. */
+struct host_site *host_site(u64 at);
+
+/*
  * The pristine image: static variables are as at the first host_start, the calling thread is hart 0. RAM and machine
  * stay. No other thread may run. Not in fuzzers, whose runtime is part of the program: there it does nothing.
  */
