@@ -149,6 +149,24 @@ void lazy_load(struct hart *hart, struct vcpu *v)
 	delegate_illegal(true);
 }
 
+/* Beyond what the list of registers says: supervisor mode of the guest; HS's own bits. */
+static u64 reset_value(u64 offset, u64 listed)
+{
+	switch (offset) {
+	case offsetof(struct vcpu_record, hstatus):
+		return HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP;
+	case offsetof(struct vcpu_record, sstatus):
+		return SSTATUS_SPP | (2ull << 32);
+	case offsetof(struct vcpu_record, vsstatus):
+		return 2ull << 32;
+	case offsetof(struct vcpu_record, scounteren):
+		return 7;
+	default:
+		return listed;
+	}
+}
+
+/* Each word once, because an heir may find the record at any instant, and refuses one that no vCPU can have. */
 void vcpu_reset_registers(struct vcpu_record *r)
 {
 	for (unsigned n = 0; n < 32; n++) {
@@ -156,17 +174,14 @@ void vcpu_reset_registers(struct vcpu_record *r)
 		estate_store(&r->f[n], 0);
 	}
 	estate_store(&r->fcsr, 0);
-#define X(field, reset, what) estate_store(&r->field, reset);
+#define X(field, reset, what) \
+	estate_store(&r->field, reset_value(offsetof(struct vcpu_record, field), reset));
 	VCPU_TRAP_CSRS(X)
 #undef X
-#define X(field, csr, reset, what) estate_store(&r->field, reset);
+#define X(field, csr, reset, what) \
+	estate_store(&r->field, reset_value(offsetof(struct vcpu_record, field), reset));
 	VCPU_SWITCH_CSRS(X)
 #undef X
-	/* Supervisor mode of the guest; HS's own bits. */
-	estate_store(&r->hstatus, HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP);
-	estate_store(&r->sstatus, SSTATUS_SPP | (2ull << 32));
-	estate_store(&r->vsstatus, 2ull << 32);
-	estate_store(&r->scounteren, 7);
 }
 
 void arch_vcpu_reset(struct vcpu *v, u64 pc, u64 a1)
