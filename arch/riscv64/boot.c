@@ -240,8 +240,8 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	vm_open_pack();
 	if (heir)
 		adopt_vms();
-	else
-		vm_create_all();
+	/* An heir finds them made, unless the first life died before it had. */
+	vm_create_all();
 	report_for_duty();
 	if (heir) {
 		takeover_adopt();
@@ -251,8 +251,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	}
 	paging_seal();
 	hart_start_others();
-	if (!heir)
-		vm_autostart();
+	vm_autostart();
 	hart_loop();
 }
 

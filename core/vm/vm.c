@@ -130,26 +130,46 @@ static int create_records(unsigned index, struct vm_config *config, u64 first_vc
 		if (config->flags & VM_ROOT)
 			root_bind(r, n);
 		r->identity_crc = identity_crc(r);
+		arch_vcpu_reset(&(struct vcpu){ .r = r }, 0, 0);
 	}
 	estate_store(&s->first_vcpu, first_vcpu);
 	cold_write(estate_vm(index)->config, COLD_VM, config, sizeof(*config));
+	/* From here on an heir knows it. */
 	estate_store(&s->run_state, VM_STOPPED);
 	return 0;
 }
 
-/* Makes the pack's n-th VM, with vCPU records from *first_vcpu on, which moves behind them. */
-static void create_from_pack(unsigned n, u64 *first_vcpu)
+/* vCPU records from here on belong to nobody. All do if a VM that is lost does not say which were its. */
+static u64 first_free_vcpu(void)
+{
+	u64 end = 0;
+
+	for (unsigned n = 0; n < MAX_VMS; n++) {
+		const struct vm_state *s = &estate_vm(n)->state;
+		u64 vcpus, own_end;
+
+		if (s->run_state == VM_UNUSED)
+			continue;
+		vcpus = vms[n] ? vms[n]->config.vcpus : n < pack.header->vm_count ? pack.vms[n].vcpus : 0;
+		if (!vcpus || s->first_vcpu >= estate.vcpu_count)
+			return estate.vcpu_count;
+		own_end = s->first_vcpu + vcpus;
+		end = own_end > end ? own_end : end;
+	}
+	return end < estate.vcpu_count ? end : estate.vcpu_count;
+}
+
+/* Makes the pack's n-th VM, unless it is there: a life before made it. */
+static void create_from_pack(unsigned n)
 {
 	struct vm_config config = pack.vms[n];
 	struct vm_state *s = &estate_vm(n)->state;
-	int error = create_records(n, &config, *first_vcpu);
+	u64 first_vcpu = first_free_vcpu();
+	int error;
 
-	if (error)
+	if (s->run_state != VM_UNUSED || create_records(n, &config, first_vcpu))
 		return;
-	for (u32 i = 0; i < config.vcpus; i++)
-		arch_vcpu_reset(&(struct vcpu){ .r = estate_vcpu(*first_vcpu + i) }, 0, 0);
-	error = vm_create(n, &config, *first_vcpu);
-	*first_vcpu += config.vcpus;
+	error = vm_create(n, &config, first_vcpu);
 	if (error) {
 		log_line("%s: cannot be made: error %d%s", config.name, -error,
 			 error == -ENODEV ? " (a device that this machine lacks)" : "");
@@ -159,23 +179,27 @@ static void create_from_pack(unsigned n, u64 *first_vcpu)
 
 void vm_create_all(void)
 {
-	u64 first_vcpu = 0;
-
 	if (!pack.header)
 		return;
 	/* The root VM first: it needs its RAM in one piece, the others take what is left. */
 	for (unsigned n = 0; n < pack.header->vm_count; n++)
 		if (pack.vms[n].flags & VM_ROOT)
-			create_from_pack(n, &first_vcpu);
+			create_from_pack(n);
 	for (unsigned n = 0; n < pack.header->vm_count; n++)
 		if (!(pack.vms[n].flags & VM_ROOT))
-			create_from_pack(n, &first_vcpu);
+			create_from_pack(n);
+}
+
+/* True if it has never been started, nor stopped. */
+static bool is_new(const struct vm *vm)
+{
+	return vm->s->run_state == VM_STOPPED && !vm->s->boots && vm->s->reason == VM_REASON_NONE;
 }
 
 void vm_autostart(void)
 {
 	for (unsigned n = 0; n < MAX_VMS; n++) {
-		if (vms[n] && vms[n]->config.autostart)
+		if (vms[n] && vms[n]->config.autostart && is_new(vms[n]))
 			vm_start(vms[n]);
 	}
 }
@@ -199,8 +223,11 @@ static void operation_end(void)
 
 static void set_state(struct vm *vm, enum vm_run_state state, enum vm_stop_reason reason)
 {
-	estate_store(&vm->s->reason, reason);
-	estate_store(&vm->s->run_state, state);
+	struct txn *t = arch_txn();
+
+	txn_set(t, &vm->s->reason, reason);
+	txn_set(t, &vm->s->run_state, state);
+	txn_commit(t);
 }
 
 static void remove_vcpus(struct vm *vm)

@@ -57,12 +57,12 @@ extern struct vm *vms[MAX_VMS];
 int vm_create(unsigned index, const struct vm_config *config, u64 first_vcpu);
 
 /*
- * First life: takes over the VMs of the boot pack, with memory and records for each. One that cannot be is left out, with
- * a line in the log.
+ * Takes over the VMs of the boot pack that are not there yet, with memory and records for each: in the first life all, in an
+ * heir, after adopt_vms, those that the first did not live to make. One that cannot be is left out, with a line in the log.
  */
 void vm_create_all(void);
 
-/* Starts what the host file says is to start by itself. */
+/* Starts what the host file says is to start by itself, and has never been started. */
 void vm_autostart(void);
 
 /*
