@@ -443,14 +443,7 @@ static int dump_end(struct control_request *r)
 
 /* ---- Who is who ---- */
 
-struct operation {
-	int (*run)(struct control_request *r);
-	u16 least, most; /* bytes of its payload */
-	bool vm;	 /* is about a VM */
-	bool silent;	 /* not even errors are told */
-};
-
-static const struct operation operations[] = {
+const struct control_operation control_operations[] = {
 	[CTL_HELLO] = { hello, 0, CTL_PAYLOAD_MAX, false,
 			false }, /* a later version may say something there */
 	[CTL_PS] = { ps, 4, 4, false, false },
@@ -484,9 +477,12 @@ static const struct operation operations[] = {
 	[CTL_DUMP_END] = { dump_end, sizeof(struct ctl_dump_at), sizeof(struct ctl_dump_at), true, false },
 };
 
+const unsigned control_operation_count = ARRAY_SIZE(control_operations);
+
 int control_request(struct control_request *r, const struct ctl_header *header)
 {
-	const struct operation *o = header->type < ARRAY_SIZE(operations) ? &operations[header->type] : NULL;
+	const struct control_operation *o =
+		header->type < ARRAY_SIZE(control_operations) ? &control_operations[header->type] : NULL;
 
 	if (!o || !o->run)
 		return -ENOSYS;

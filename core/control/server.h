@@ -19,6 +19,17 @@ struct control_request {
 	bool lengthy; /* it took its time: the guest of this hart is to have a turn before the next (control_turn) */
 };
 
+/* What a request may look like, by its type. Without `run` there is none of that type. Tests make all of them. */
+struct control_operation {
+	int (*run)(struct control_request *r);
+	u16 least, most; /* bytes of its payload */
+	bool vm;	 /* is about a VM */
+	bool silent;	 /* not even errors are told */
+};
+
+extern const struct control_operation control_operations[];
+extern const unsigned control_operation_count;
+
 /* Carries out a request. The status of its reply; *silent: it has none. */
 int control_request(struct control_request *r, const struct ctl_header *header);
 
