@@ -95,3 +95,9 @@ $$(EXITS_TESTS_$(1):%.c=$$(BUILD)/%): $$(EXITS_OBJECTS_$(1))
 -include $$(EXITS_OBJECTS_$(1):.o=.d)
 endef
 $(foreach flavour,asan fuzz,$(eval $(call exits_flavour,$(flavour))))
+
+# The cases of crash_test.
+CRASH_OBJECTS := $(patsubst %.c,$(BUILD)/host/asan/%.o,$(wildcard tests/exits/crash/*.c))
+$(CRASH_OBJECTS): HOST_FIRST = -Itests/exits/include
+$(BUILD)/tests/exits/crash_test: $(CRASH_OBJECTS)
+-include $(CRASH_OBJECTS:.o=.d)

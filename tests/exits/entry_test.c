@@ -4,6 +4,7 @@
  */
 #include "arch/riscv64/csr.h"
 #include "tests/exits/scene.h"
+#include "tests/exits/view.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

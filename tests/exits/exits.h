@@ -33,6 +33,13 @@ extern struct exits_firmware exits_firmware;
 /* A machine with so many harts and `ram` bytes, its estate, and the first life on hart 0; all other harts wait for work. */
 void exits_start(u64 ram, unsigned harts);
 
+/*
+ * The same in two steps: the machine with its estate, to whose record `more` adds something (NULL: nothing); and the first
+ * life, which makes the VMs of the boot pack.
+ */
+void exits_power_on(u64 ram, unsigned harts, void (*more)(struct machine_record *m));
+void exits_first_life(void);
+
 /* Makes every hart go round its loop: it enters a guest if there is one to run. */
 void exits_schedule(void);
 

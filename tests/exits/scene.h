@@ -4,6 +4,7 @@
 #ifndef TESTS_EXITS_SCENE_H
 #define TESTS_EXITS_SCENE_H
 
+#include "core/memory/backing.h"
 #include "tests/exits/exits.h"
 
 enum scene_kind {
@@ -38,22 +39,5 @@ void scene_perform(const struct scene_exit *e);
 
 #define SCENE_PC     (GUEST_RAM_BASE + 0x1000)
 #define SCENE_VECTOR (GUEST_RAM_BASE + 0x3000)
-
-/* What guests can see, as numbers with names; statistics and where things are kept are not part of it. */
-#define VIEW_MAX 2600
-struct view {
-	unsigned count;
-	struct view_item {
-		const char *what;
-		unsigned vm, index;
-		u64 value;
-		u64 may_rise; /* bits that a recovery may set (an interrupt once too often) */
-	} item[VIEW_MAX];
-};
-
-void view_take(struct view *v);
-
-/* True if `now` is what `wanted` says; prints the differences if `say`. Items named in `except` (NULL-terminated) are left out. */
-bool view_same(const struct view *wanted, const struct view *now, const char *const *except, bool say);
 
 #endif

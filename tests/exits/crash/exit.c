@@ -1,0 +1,128 @@
+/*
+ * Cases that are exits of a guest: the guest goes on after the crash, which repeats the exit if its pc has not moved, and what
+ * both VMs can see is then what it is without a crash.
+ */
+#include "tests/exits/crash/exit.h"
+#include "arch/riscv64/csr.h"
+#include <stdio.h>
+#include <string.h>
+
+static void start(const struct crash_case *c)
+{
+	scene_start(c->what);
+}
+
+static void perform(const struct crash_case *c)
+{
+	scene_perform(c->what);
+}
+
+static void repeat(void *c)
+{
+	perform(c);
+}
+
+static u64 pc_in(const struct view *v)
+{
+	for (unsigned n = 0; n < v->count; n++) {
+		if (strcmp(v->item[n].what, "pc") == 0 && v->item[n].vm == 0 && v->item[n].index == 0)
+			return v->item[n].value;
+	}
+	return 0;
+}
+
+/* What may have happened already when the exit is to be repeated: each is idempotent for the guest. */
+static const char *const early[] = { "vstimecmp", "hvip", "ram", NULL };
+
+/* A device may take up what is in its queue before it is told: an heir does, since it cannot know. */
+static const char *const early_kick[] = { "console head", "console text", "virtio queue", "ram", NULL };
+
+static bool nobody_sleeps(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		for (u32 n = 0; vms[i] && vms[i]->s->run_state == VM_RUNNING && n < vms[i]->config.vcpus;
+		     n++) {
+			const struct vcpu_record *r = vms[i]->vcpu[n].r;
+
+			if (r->state == VCPU_WAITING && r->vstimecmp <= 1ull << 50)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Lets the guest repeat the exit, if it stands before it. */
+static bool goes_on(const struct crash_case *c)
+{
+	const struct scene_exit *e = c->what;
+	const char *const *may = e->scene == SCENE_KICK ? early_kick : early;
+	u64 pc = pc_in(&crash_before);
+
+	if (!crash_now.item[0].value || !pc_in(&crash_now) || pc_in(&crash_now) != pc)
+		return true;
+	if (!view_same(&crash_before, &crash_now, may, false) &&
+	    !view_same(&crash_wanted, &crash_now, NULL, false)) {
+		view_same(&crash_before, &crash_now, may, true);
+		return crash_wrong("neither before nor after");
+	}
+	/* Twice: what was in a unit has been saved, so that the first exit only switches the unit on again. */
+	for (unsigned n = 0;
+	     n < 2 && pc_in(&crash_now) == pc && !view_same(&crash_wanted, &crash_now, NULL, false); n++) {
+		if (host_live(repeat, (void *)(uintptr_t)c, 0) != HOST_RETURNED)
+			return crash_wrong("the repeated exit ends the next life");
+		view_take(&crash_now);
+	}
+	return true;
+}
+
+static bool check(const struct crash_case *c)
+{
+	view_take(&crash_now);
+	if (!goes_on(c))
+		return false;
+	if (!view_same(&crash_wanted, &crash_now, NULL, true))
+		return crash_wrong("not what the guest would have seen");
+	if (!crash_let_time_pass())
+		return crash_wrong("the next life ends by itself");
+	return nobody_sleeps() || crash_wrong("a vCPU sleeps on when its timer is due");
+}
+
+/* Arguments of a call that lead to the same result in as many stores have led the same way. */
+static u64 way(const struct crash_case *c)
+{
+	const struct scene_exit *e = c->what;
+	u64 key = e->scene * 16 + e->cause;
+
+	for (unsigned n = 0; n < crash_wanted.count; n++) {
+		const struct view_item *i = &crash_wanted.item[n];
+
+		if (strcmp(i->what, "x") == 0 && i->index == 10) {
+			key = key * 31 + i->value;
+			break;
+		}
+	}
+	return (key * 31 + e->a[7]) * 31 + e->a[6];
+}
+
+void crash_exit(const struct scene_exit *e)
+{
+	struct crash_case c = { .start = start, .perform = perform, .check = check, .what = e };
+
+	(void)snprintf(c.name, sizeof(c.name), "%s", e->name);
+	if (e->cause == CAUSE_ECALL_VS)
+		c.key = way;
+	crash_try(&c);
+}
+
+void exit_with_input(struct vm *vm)
+{
+	vm->s->uart.rx[0] = 0x636261;
+	vm->s->uart.rx_head = 3;
+	vm->s->uart.ier = 7;
+	vm->s->uart.fcr = 1;
+	vm->s->plic.line = 1u << GUEST_UART_IRQ;
+	vm->s->plic.pending = 1u << GUEST_UART_IRQ;
+	vm->s->plic.priority[GUEST_UART_IRQ] = 1;
+	vm->vcpu[0].r->plic_enable = 1u << GUEST_UART_IRQ;
+	vm->vcpu[0].r->irq = 1;
+}
