@@ -32,6 +32,10 @@ struct vdev_kind {
 
 extern const struct vdev_kind vdev_blk, vdev_net, vdev_console, vdev_rng, vdev_pmsg;
 
+/* By enum vm_device_kind; NULL: no virtio device. Tests end lives in the work of each. */
+extern const struct vdev_kind *const vdev_kinds[];
+extern const unsigned vdev_kind_count;
+
 struct vdev {
 	const struct vdev_kind *kind;
 	struct vm *vm;

@@ -451,10 +451,11 @@ bool virtio_takes_input(const struct vm *vm)
 
 /* ---- Life ---- */
 
-static const struct vdev_kind *const kinds[] = {
+const struct vdev_kind *const vdev_kinds[] = {
 	[VM_DEV_NONE] = NULL,	  [VM_DEV_CONSOLE] = &vdev_console, [VM_DEV_BLK] = &vdev_blk,
 	[VM_DEV_NET] = &vdev_net, [VM_DEV_RNG] = &vdev_rng,	    [VM_DEV_PMSG] = &vdev_pmsg,
 };
+const unsigned vdev_kind_count = ARRAY_SIZE(vdev_kinds);
 
 int virtio_create(struct vm *vm, unsigned slot)
 {
@@ -466,9 +467,9 @@ int virtio_create(struct vm *vm, unsigned slot)
 	/* The machine's own device, not one of ours: see core/root/root.h. */
 	if (number == VM_DEV_PASS)
 		return 0;
-	if (number >= ARRAY_SIZE(kinds))
+	if (number >= ARRAY_SIZE(vdev_kinds))
 		return -ENODEV;
-	kind = kinds[number];
+	kind = vdev_kinds[number];
 	if (!kind)
 		return 0;
 	d = object_alloc(kind->size);

@@ -52,9 +52,9 @@ static void write_pack(struct machine_record *m)
 
 void packed_power_on(void)
 {
+	devices.with_disks = devices.with_network = false;
 	devices.with_stream = true;
 	exits_power_on(RAM, PACKED_HARTS, write_pack);
-	devices.with_stream = true;
 }
 
 void packed_start(void)

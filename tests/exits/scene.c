@@ -3,6 +3,7 @@
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/hart.h"
 #include "core/vcpu/sched.h"
+#include "tests/exits/devices.h"
 #include <string.h>
 
 #define RAM	  MIB(64)
@@ -111,8 +112,19 @@ void scene_start(const struct scene_exit *e)
 
 	config.devices[0].kind = VM_DEV_CONSOLE;
 	config.devices[1].kind = VM_DEV_RNG;
+	if (e->devices) {
+		config.devices[2].kind = VM_DEV_BLK;
+		config.devices[3].kind = VM_DEV_NET;
+		config.devices[3].flags = VM_DEV_UPLINK;
+		config.devices[4].kind = VM_DEV_PMSG;
+	}
+	devices.with_disks = devices.with_network = e->devices;
+	devices.with_stream = false;
 	exits_start(RAM, SCENE_HARTS);
 	fill_ram(fixture_vm(&config));
+	memset(config.devices, 0, sizeof(config.devices));
+	config.devices[0].kind = VM_DEV_CONSOLE;
+	config.devices[1].kind = VM_DEV_RNG;
 	config.vcpus = 1;
 	fill_ram(fixture_vm(&config));
 	if (e->scene == SCENE_LIVE || e->scene == SCENE_KICK)
@@ -154,4 +166,7 @@ void scene_perform(const struct scene_exit *e)
 		host_fail("scene: the vCPU that is to trap does not run");
 	exits_trap((unsigned)n, e->cause, e->stval, e->htval);
 	exits_settle();
+	/* Devices of the host answer, and are heard. */
+	for (unsigned i = 0; e->devices && i < 3; i++)
+		exits_schedule();
 }

@@ -22,10 +22,12 @@ struct scene_exit {
 	char name[80];
 	enum scene_kind scene;
 	u64 cause, stval, htval;
-	u32 instruction;		/* at the guest's pc; 0: what is there */
-	u64 a[8];			/* a0 .. a7 */
-	bool unit_off;			/* its floating point and vector registers are in the record */
+	u32 instruction; /* at the guest's pc; 0: what is there */
+	u64 a[8];	 /* a0 .. a7 */
+	bool devices;  /* VM 0 has a disk, a network and a console to the black box in its slots 2, 3 and 4 */
+	bool unit_off; /* its floating point and vector registers are in the record */
 	void (*prepare)(struct vm *vm); /* more to set up, or NULL */
+	bool (*outside)(void);		/* what has left the host is as it should be; or NULL */
 };
 
 /* Starts a machine in which the exit is about to happen. All registers of all running vCPUs have values of their own. */

@@ -6,6 +6,7 @@
 #include "core/gstage/walk.h"
 #include "core/memory/backing.h"
 #include "tests/exits/scene.h"
+#include "tests/exits/view.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

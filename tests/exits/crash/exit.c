@@ -55,7 +55,7 @@ static bool nobody_sleeps(void)
 static bool goes_on(const struct crash_case *c)
 {
 	const struct scene_exit *e = c->what;
-	const char *const *may = e->scene == SCENE_KICK ? early_kick : early;
+	const char *const *may = e->scene == SCENE_KICK || e->devices ? early_kick : early;
 	u64 pc = pc_in(&crash_before);
 
 	if (!crash_now.item[0].value || !pc_in(&crash_now) || pc_in(&crash_now) != pc)
@@ -77,6 +77,10 @@ static bool goes_on(const struct crash_case *c)
 
 static bool check(const struct crash_case *c)
 {
+	const struct scene_exit *e = c->what;
+
+	for (unsigned n = 0; e->devices && n < 3; n++)
+		exits_schedule();
 	view_take(&crash_now);
 	if (!goes_on(c))
 		return false;
@@ -84,6 +88,8 @@ static bool check(const struct crash_case *c)
 		return crash_wrong("not what the guest would have seen");
 	if (!crash_let_time_pass())
 		return crash_wrong("the next life ends by itself");
+	if (e->outside && !e->outside())
+		return crash_wrong("not what the outside would see");
 	return nobody_sleeps() || crash_wrong("a vCPU sleeps on when its timer is due");
 }
 
