@@ -1,5 +1,5 @@
 /*
- * Lives that end at every store to the estate: tests/exits/crash/crash.h. timeout: 600 s
+ * Lives that end at every store to the estate: tests/exits/crash/crash.h. timeout: 600 s, soak: 36000 s
  *
  *	crash_test            all cases; of the points of a recovery a sample
  *	crash_test PATTERN    cases whose name contains it

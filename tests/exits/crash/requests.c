@@ -28,6 +28,7 @@ struct request_case {
 		struct ctl_dump_at at;
 		struct ctl_crash_at crash;
 		struct ctl_box_at box;
+		struct ctl_update update;
 		char text[8];
 	} payload;
 	u8 bytes;	   /* of payload */
@@ -125,6 +126,23 @@ static const struct request_case cases[] = {
 	  .payload.at = { .id = DUMP_ID },
 	  .bytes = sizeof(struct ctl_dump_at),
 	  .again = -ENOENT },
+	{ .type = CTL_UPDATE_BEGIN,
+	  .name = "update, of a warden that cannot",
+	  .bytes = sizeof(struct ctl_update),
+	  .status = -ENOSYS,
+	  .again = -ENOSYS },
+	{ .type = CTL_UPDATE_WRITE,
+	  .name = "piece of an update",
+	  .bytes = 16,
+	  .status = -ENOSYS,
+	  .again = -ENOSYS },
+	{ .type = CTL_UPDATE_CHECK, .name = "check of an update", .status = -ENOSYS, .again = -ENOSYS },
+	{ .type = CTL_UPDATE_COMMIT,
+	  .name = "update",
+	  .payload.number = 1,
+	  .bytes = 8,
+	  .again = -EALREADY,
+	  .ends = HOST_ENDED },
 	{ .type = CTL_CRASH,
 	  .name = "crash",
 	  .bytes = 4,
@@ -160,11 +178,23 @@ static void start(const struct crash_case *c)
 	exits_schedule();
 }
 
+/* A warden that has a good image, and takes the end of a life for it. */
+static s64 update(enum warden_call call, u64 a0, u64 a1, u64 a2)
+{
+	(void)call;
+	(void)a0;
+	(void)a1;
+	(void)a2;
+	return 0;
+}
+
 static void perform(const struct crash_case *c)
 {
 	const struct request_case *r = c->what;
 	s32 status;
 
+	if (r->type == CTL_UPDATE_COMMIT)
+		host->on_update = update;
 	packed_ask(r->type, 0, &r->payload, r->bytes);
 	if (packed_answered(&status) && status != r->status)
 		crash_wrong("the reply's status is %d", status);
@@ -180,7 +210,7 @@ static void again(void *context)
 		return;
 	if (!packed_answered(&status))
 		crash_wrong("no reply to the repeated request");
-	else if (status != r->status && status != r->again)
+	else if (status != r->again && (status != r->status || r->ends == HOST_ENDED))
 		crash_wrong("the status of the repeated request is %d", status);
 }
 
@@ -206,6 +236,12 @@ static bool check(const struct crash_case *c)
 	view_take(&crash_now);
 	if (r->type == CTL_CRASH)
 		return is_as_before() || crash_wrong("not what was before");
+	if (r->type == CTL_UPDATE_COMMIT) {
+		if (!is_as_before())
+			return crash_wrong("not what was before");
+		return host_live(again, (void *)(uintptr_t)r, 0) == HOST_RETURNED ||
+		       crash_wrong("the repeated request ends the life");
+	}
 	if (!is_last && !is_as_wanted(false) && !is_as_before()) {
 		is_as_wanted(true);
 		return crash_wrong("neither before nor after");
