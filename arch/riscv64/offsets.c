@@ -1,6 +1,7 @@
 /* Offsets of structures for the assembler: compiled to text, from which the build makes offsets.h. */
 #include "abi/estate.h"
 #include "abi/image.h"
+#include "abi/warden.h"
 #include "arch/riscv64/hart.h"
 #include "arch/riscv64/slot.h"
 
@@ -35,4 +36,7 @@ void offsets(void)
 	DEFINE(IMAGE_HEIR_ENTRY_, IMAGE_HEIR_ENTRY);
 	DEFINE(ESTATE_VERSION_, ESTATE_VERSION);
 	DEFINE(ESTATE_OLDEST_, ESTATE_OLDEST);
+	DEFINE(WARDEN_EXT_, WARDEN_EXT);
+	DEFINE(WARDEN_CRASH_, WARDEN_CRASH);
+	DEFINE(LIFE_TRAP_, LIFE_TRAP);
 }

@@ -47,7 +47,7 @@ first_entry:
 common_entry:
 	csrw	sie, zero
 	csrw	satp, zero
-	lla	t0, hang
+	lla	t0, early_trap
 	csrw	stvec, t0
 	lla	s0, image_start
 	/* R_RISCV_RELATIVE (3): *(base + offset) = base + addend. The linker script asserts no other kind. */
@@ -72,6 +72,20 @@ common_entry:
 	add	sp, s0, t0
 	mv	a3, s0
 	call	boot_start
+	/*
+	 * A trap of a hart that has no handler yet. Nothing can be trusted but the warden: it knows how the hart was found, and does
+	 * not have to wait for a life that will not report. The two low bits of stvec are no address: without alignment the hart
+	 * would keep the vector it came with, which is the entry, and begin again with an argument that is none.
+	 */
+	.balign	4
+	.globl	early_trap
+early_trap:
+	li	a7, WARDEN_EXT_
+	li	a6, WARDEN_CRASH_
+	li	a0, LIFE_TRAP_
+	lla	a1, early_text
+	li	a2, early_text_end - early_text
+	ecall
 hang:	wfi
 	j	hang
 	.cfi_endproc
@@ -84,6 +98,8 @@ secondary_entry:
 	.cfi_startproc
 	.cfi_undefined ra
 	csrw	sie, zero
+	lla	t0, early_trap
+	csrw	stvec, t0
 	mv	tp, a1
 	ld	sp, HART_STACK(tp)
 	mv	a0, a1
@@ -91,3 +107,8 @@ secondary_entry:
 	j	hang
 	.cfi_endproc
 	.size	secondary_entry, . - secondary_entry
+
+	.section .rodata
+early_text:
+	.ascii	"a trap before there was a handler"
+early_text_end:

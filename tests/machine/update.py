@@ -214,6 +214,7 @@ def rolled_back(host, path, words, seconds):
 def trials_that_fail(host):
     rolled_back(host, variant("hangs", (HEIR_ENTRY, JUMP_TO_ITSELF)), "did not report", 5)
     rolled_back(host, variant("traps", (symbol("adopt_vms"), ILLEGAL)), "trap 2", 2)
+    rolled_back(host, variant("traps early", (symbol("estate_adopt"), ILLEGAL)), "trap before there was a handler", 2)
     rolled_back(host, variant("cannot", (symbol("estate_adopt"), RETURN_MINUS_1)), "no estate to adopt", 2)
 
 
