@@ -11,6 +11,7 @@
 #include "core/memory/backing.h"
 #include "core/vcpu/sched.h"
 #include "tests/exits/scene.h"
+#include "tests/exits/view.h"
 #include <stdlib.h>
 #include <string.h>
 
