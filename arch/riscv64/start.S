@@ -8,6 +8,13 @@
 
 	.cfi_sections .debug_frame
 	.option norelax
+
+	.section .rodata
+early_text:
+	.ascii	"a trap before there was a handler"
+early_text_end:
+	.set	early_text_size, early_text_end - early_text
+
 	/*
 	 * The header comes in parts, between which the linker script puts the sizes: a size written here would become a
 	 * relocation, as if it were an address.
@@ -84,7 +91,7 @@ early_trap:
 	li	a6, WARDEN_CRASH_
 	li	a0, LIFE_TRAP_
 	lla	a1, early_text
-	li	a2, early_text_end - early_text
+	li	a2, early_text_size
 	ecall
 hang:	wfi
 	j	hang
@@ -107,8 +114,3 @@ secondary_entry:
 	j	hang
 	.cfi_endproc
 	.size	secondary_entry, . - secondary_entry
-
-	.section .rodata
-early_text:
-	.ascii	"a trap before there was a handler"
-early_text_end:

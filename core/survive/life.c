@@ -74,7 +74,9 @@ static void complete_before(u64 entered)
 	before->cause = w->cause;
 	before->undone = role == WARDEN_UPDATE_UNDONE;
 	before->crash_hart = w->hart;
-	if (!before->crash_pc && w->cause != LIFE_UPDATE) {
+	/* Of an heir that had not come to take over what the stop before it found, this is what the hart still has: another life's. */
+	if (!before->crash_pc && w->cause != LIFE_UPDATE &&
+	    estate.harts[hart].found.pc - before->slot < LAYOUT_SLOT_SIZE) {
 		before->crash_value = estate.harts[hart].found.stval;
 		before->crash_pc = estate.harts[hart].found.pc - before->slot;
 	}
