@@ -36,11 +36,13 @@ static void an_end_is_recorded(void **state)
 	fixture_run(fixture_vm(NULL));
 	fault = host->now;
 	fixture_die(LIFE_HANG, "hart 1 is silent");
+	estate.harts[1].found.pc = estate_newest_life()->slot + 0x20;
 	estate.harts[1].found.stval = 0x1234;
 	fixture_heir();
 	dead = life_before();
 	assert_int_equal(dead->cause, LIFE_HANG);
 	assert_int_equal(dead->crash_hart, 1);
+	assert_int_equal(dead->crash_pc, 0x20);
 	assert_int_equal(dead->crash_value, 0x1234);
 	assert_string_equal(dead->text, "hart 1 is silent");
 	assert_int_equal(dead->t_fault, fault);
