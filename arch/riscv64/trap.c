@@ -141,12 +141,12 @@ static bool map_passed(struct hart *hart, struct vcpu *v, gpa_t at)
  * The tables of a VM are ours, and volatile: what is wrong with them ends with this life, not with the VM. Unless the life
  * before ended of the same, when it must be something else.
  */
-static void tables_contradict(struct hart *hart, struct vcpu *v, gpa_t at)
+static void tables_contradict(struct hart *hart, struct vcpu *v, u64 at)
 {
 	const struct life_record *before = life_before();
 
 	if (!before || strncmp(before->text, TABLES_CONTRADICT, sizeof(TABLES_CONTRADICT) - 1) != 0)
-		panic(TABLES_CONTRADICT " of %s at 0x%lx", v->vm->config.name, at.a);
+		panic(TABLES_CONTRADICT " of %s at 0x%lx", v->vm->config.name, at);
 	guest_give_up(hart, v, PARK_TABLES, TABLES_CONTRADICT);
 }
 
@@ -174,7 +174,7 @@ static inline __attribute__((always_inline, no_stack_protector)) bool page_fault
 			guest_give_up(hart, v, PARK_MEMORY, "no page for its tables");
 			break;
 		default:
-			tables_contradict(hart, v, at);
+			tables_contradict(hart, v, at.a);
 			break;
 		}
 		return true;
@@ -236,6 +236,20 @@ static void illegal_instruction(struct hart *hart, struct vcpu *v)
 		guest_inject(hart, v, CAUSE_ILLEGAL, csr_read(stval));
 }
 
+/*
+ * No translation of ours leads where there is no memory. So it is something of the guest's that this machine cannot do, and it
+ * is told; or a translation has been damaged.
+ */
+static void access_fault(struct hart *hart, struct vcpu *v, u64 cause)
+{
+	u64 at = csr_read(stval);
+
+	if (guest_ram_agrees(v->vm))
+		guest_inject(hart, v, cause, at);
+	else
+		tables_contradict(hart, v, at);
+}
+
 static __attribute__((noinline)) void other_exit(struct hart *hart, struct vcpu *v, u64 scause)
 {
 	switch (scause) {
@@ -251,7 +265,7 @@ static __attribute__((noinline)) void other_exit(struct hart *hart, struct vcpu 
 	case CAUSE_FETCH_ACCESS:
 	case CAUSE_LOAD_ACCESS:
 	case CAUSE_STORE_ACCESS:
-		guest_inject(hart, v, scause, csr_read(stval));
+		access_fault(hart, v, scause);
 		break;
 	default:
 		hart_check_rules(hart);

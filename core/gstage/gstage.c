@@ -166,7 +166,7 @@ struct gstage_leaf gstage_lookup(const struct gstage *g, gpa_t at)
 	p = gstage_walk(g, at.a, 0);
 	gstage_leave();
 	if (!entry_leaf(p.value))
-		return (struct gstage_leaf){ 0 };
+		return (struct gstage_leaf){ .level = p.level };
 	return (struct gstage_leaf){
 		.host = HPA(entry_address(p.value) + level_offset(at.a, p.level)),
 		.rights = entry_rights(p.value),

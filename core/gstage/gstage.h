@@ -76,7 +76,7 @@ int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned 
 struct gstage_leaf {
 	hpa_t host; /* of `at` itself */
 	unsigned rights;
-	unsigned level;
+	unsigned level; /* also that of an entry that is empty */
 };
 struct gstage_leaf gstage_lookup(const struct gstage *g, gpa_t at);
 

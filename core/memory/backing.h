@@ -81,6 +81,12 @@ int guest_write(struct vm *vm, gpa_t to, const void *from, size_t bytes);
  */
 int guest_ram_fault(struct vm *vm, gpa_t at, bool write);
 
+/*
+ * True if all translations of the VM's RAM lead to what backs it. Walks them all, some 50 instructions for each leaf: for when
+ * there is a reason to doubt. Any number of harts at once.
+ */
+bool guest_ram_agrees(const struct vm *vm);
+
 /* True if `touched`, a VM's words or a copy of them, has the bit for the block of `at` (inside RAM). */
 bool backing_touched(const struct vm *vm, const u64 *touched, gpa_t at);
 

@@ -1,4 +1,5 @@
 /* What a guest's access to its RAM gets that has no translation yet, or not the right to write. */
+#include "core/arch.h"
 #include "core/dump/snapshot.h"
 #include "core/lib/errno.h"
 #include "core/memory/backing.h"
@@ -77,4 +78,33 @@ int guest_ram_fault(struct vm *vm, gpa_t at, bool write)
 	host = HPA(block.a + ALIGN_DOWN(at.a % BLOCK_SIZE, PAGE_SIZE));
 	error = map_written_page(vm, at, host, track);
 	return error == -ENOMEM && track == GSTAGE_LOGGED ? map_written_block(vm, at, block) : error;
+}
+
+static u64 leaf_size(const struct gstage_leaf *leaf)
+{
+	return PAGE_SIZE << 9 * leaf->level;
+}
+
+static bool leaf_agrees(const struct vm *vm, u64 at, const struct gstage_leaf *leaf)
+{
+	hpa_t host;
+	u64 run;
+
+	return !backing_lookup(vm, GPA(at), &host, &run) && host.a == leaf->host.a &&
+	       run >= leaf_size(leaf) - at % leaf_size(leaf);
+}
+
+bool guest_ram_agrees(const struct vm *vm)
+{
+	const u64 base = backing_base(&vm->config);
+
+	for (u64 at = base; backing_has(&vm->config, at);) {
+		const struct gstage_leaf leaf = gstage_lookup(&vm->gstage, GPA(at));
+
+		if (leaf.rights && !leaf_agrees(vm, at, &leaf))
+			return false;
+		at += leaf_size(&leaf) - at % leaf_size(&leaf);
+		arch_beat();
+	}
+	return true;
 }

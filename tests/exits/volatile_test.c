@@ -128,6 +128,34 @@ static void damaged_entries_end_the_life(void **state)
 	}
 }
 
+/* A load through a translation that leads to no memory. */
+static const struct scene_exit access_fault = { .name = "an access fault",
+						.cause = CAUSE_LOAD_ACCESS,
+						.stval = FRESH };
+
+static void a_leaf_that_leads_nowhere_ends_the_life(void **state)
+{
+	/* Bits of the leaf's address: outside of RAM, and inside of it. */
+	static const struct flip flips[] = { { 1, 53 }, { 1, 42 }, { 1, 30 }, { 1, 20 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(flips); i++) {
+		struct flip flip = flips[i];
+
+		scene_start(&access_fault);
+		assert_int_equal(host_live(map_and_flip, &flip, 0), HOST_RETURNED);
+		view_take(&before);
+		assert_int_equal(happens(&access_fault), HOST_ENDED);
+		next_life();
+		view_take(&now);
+		assert_true(view_same(&before, &now, NULL, true));
+	}
+	/* Its own doing, as far as we know. */
+	scene_start(&access_fault);
+	assert_int_equal(happens(&access_fault), HOST_RETURNED);
+	assert_int_equal(hart_of_guest()->csr.vscause, CAUSE_LOAD_ACCESS);
+}
+
 /* The CSR of the hart that the guest is on is damaged before the exit: the life ends, and the guest has seen nothing. */
 static void damage(const struct scene_exit *e, size_t csr)
 {
@@ -170,6 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables_that_contradict_end_the_life_once),
 		cmocka_unit_test(damaged_entries_end_the_life),
+		cmocka_unit_test(a_leaf_that_leads_nowhere_ends_the_life),
 		cmocka_unit_test(damaged_rules_end_the_life),
 		cmocka_unit_test(a_guest_that_does_wrong_is_told),
 	};
