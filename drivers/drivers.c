@@ -83,6 +83,13 @@ void drivers_poll(void)
 		arch_kick(arch_hart());
 }
 
+void drivers_look(void)
+{
+	for (unsigned i = 0; i < device_count; i++)
+		drivers_mark(&devices[i]);
+	drivers_poll();
+}
+
 /* Copies the machine's virtio windows, by ascending address. */
 static void collect(void)
 {

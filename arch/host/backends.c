@@ -40,3 +40,8 @@ __attribute__((weak)) int disk_polled(unsigned unit, struct blackbox_device *d)
 __attribute__((weak)) void drivers_poll(void)
 {
 }
+
+__attribute__((weak)) void drivers_look(void)
+{
+	drivers_poll();
+}

@@ -86,4 +86,10 @@ u64 clock_read(void);
 /* Lets all host devices do their work (completions, receive). From the hart loop of any hart; no locks held. */
 void drivers_poll(void);
 
+/*
+ * The same, of devices that have had no interrupt, too: for who waits for one. The hart may be the one that takes their
+ * interrupts, and takes none meanwhile.
+ */
+void drivers_look(void);
+
 #endif

@@ -43,7 +43,8 @@ void virtio_reset(struct vm *vm, unsigned slot);
 
 /*
  * True if no device of the host reads or writes memory for this VM. A VM that was stopped stays so until this is true
- * before it is started again, saved, or its memory reused; meanwhile the harts' loops (drivers_poll) get there.
+ * before it is started again, saved, or its memory reused; meanwhile the harts' loops (drivers_poll) get there, or who waits
+ * (drivers_look).
  */
 bool virtio_quiet(const struct vm *vm);
 

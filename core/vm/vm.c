@@ -281,7 +281,7 @@ static int wait_for_devices(const struct vm *vm)
 			log_line("%s: a device of the host does not finish a request", vm->config.name);
 			return -EIO;
 		}
-		drivers_poll();
+		drivers_look();
 		arch_beat();
 	}
 	return 0;

@@ -302,6 +302,26 @@ static void test_full(void)
 		 (arch_time() - start) / 10);
 }
 
+/* Who waits on the hart that takes the interrupts, and takes none meanwhile, gets what he waits for. */
+static void test_without_interrupts(void)
+{
+	struct blk_request r;
+
+	/* A flush ends some time after it was submitted. */
+	for (unsigned n = 0; n < 20; n++) {
+		unsigned before = done_count;
+		u64 end = arch_time() + 5 * SECOND;
+
+		CHECK(transfer(0, BLK_WRITE, 40, data, 4096) == 0);
+		prepare(&r, BLK_FLUSH, 0);
+		CHECK(blk_backends[0]->submit(blk_backends[0], &r) == 0);
+		while (done_count == before + 1 && arch_time() < end)
+			drivers_look();
+		CHECK(done_count == before + 2 && done_status == 0);
+	}
+	log_line("without interrupts: ok");
+}
+
 /* ---- Network: ARP with QEMU's user network, which is 10.0.2.2 ---- */
 
 static volatile unsigned frames;
@@ -554,6 +574,7 @@ void test_main(void)
 		verdict(test_order());
 	test_disks();
 	test_full();
+	test_without_interrupts();
 	test_net(200);
 	test_entropy();
 	say("echo\n");
