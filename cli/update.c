@@ -129,7 +129,7 @@ static int send_pieces(struct update *u, struct progress *progress)
 static int send_all(struct update *u, struct progress *progress)
 {
 	struct ctl_update wanted = { .size = u->image.size };
-	struct ctl_update_state state;
+	struct ctl_update_state state = { 0 };
 	u64 before = ~0ull;
 	int code;
 

@@ -125,7 +125,8 @@ void packed_ask(u16 type, u32 vm, const void *payload, size_t bytes)
 	if (bytes > sizeof(request.payload))
 		host_fail("too long a request");
 	memset(&request, 0, sizeof(request));
-	request.header = (struct ctl_header){ .type = type, .vm = vm, .tag = ++tag };
+	tag++;
+	request.header = (struct ctl_header){ .type = type, .vm = vm, .tag = tag };
 	request.bytes = bytes;
 	if (bytes)
 		memcpy(request.payload, payload, bytes);

@@ -76,9 +76,10 @@ static unsigned find_places(void)
 	unsigned count = 0;
 
 	for (const u8 *at = __executable_start; (at = next_site(at)) != NULL;) {
-		if (count == PLACES_MAX)
+		if (count < PLACES_MAX)
+			places[count++].at = (u64)(uintptr_t)at;
+		else
 			host_fail("more places that store to the estate than coverage.c has room for");
-		places[count++].at = (u64)(uintptr_t)at;
 	}
 	return count;
 }

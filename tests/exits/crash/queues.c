@@ -139,7 +139,7 @@ static void fill_pmsg(struct vm *vm)
 	char *text = exits_ram(vm, BUFFERS);
 
 	fill(vm, 4, 1, (const u32[]){ 7 }, 1, 0);
-	memcpy(text, "a line\n", 7);
+	memcpy(text, "a line\n", sizeof("a line\n"));
 }
 
 static const struct queue_case {
