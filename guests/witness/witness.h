@@ -54,6 +54,7 @@ struct gap {
 /* One of our vCPUs. Written by itself, read by the first one for its line; it takes `gap`. */
 struct witness {
 	u64 due;   /* of the next tick */
+	u64 early; /* the deadline for which a tick came before its time */
 	u64 ticks; /* taken */
 	u64 lost;  /* ticks whose time went by before one was taken */
 	u64 alive; /* when it was last seen to do something */

@@ -43,12 +43,12 @@ def step_survives():
 
 def plant(console, what, error, assignments):
     # The guest may be between two of its checks, or on no hart.
-    for _ in range(8):
+    for _ in range(50):
         mark = console.mark()
         if not change_guest(ELF, KERNEL, ("witness_count", 3), assignments):
             continue
         try:
-            note(f"{what}: {console.wait(f'^WITNESS ERROR {error}', 5, after=mark).string}")
+            note(f"{what}: {console.wait(f'^WITNESS ERROR {error}', 1, after=mark).string}")
         except Failure:
             continue
         return
