@@ -4,27 +4,11 @@
  */
 #include "guests/hostile/hostile.h"
 #include "guests/lib/guest.h"
+#include "guests/lib/virtio_mmio.h"
 
-enum {
-	MAGIC = 0x000,
-	DEVICE_ID = 0x008,
-	DRIVER_FEATURES = 0x020,
-	DRIVER_FEATURES_SEL = 0x024,
-	QUEUE_SEL = 0x030,
-	QUEUE_NUM = 0x038,
-	QUEUE_READY = 0x044,
-	QUEUE_NOTIFY = 0x050,
-	INTERRUPT_ACK = 0x064,
-	STATUS = 0x070,
-	QUEUE_DESC = 0x080,
-	QUEUE_DRIVER = 0x090,
-	QUEUE_DEVICE = 0x0a0,
-};
-
-#define MAGIC_VALUE 0x74726976u
-#define STATUS_ALL  0x0fu /* ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK */
-#define QUEUES	    3
-#define QUEUE_SIZE  16
+#define STATUS_ALL 0x0fu /* ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK */
+#define QUEUES	   3
+#define QUEUE_SIZE 16
 
 struct descriptor {
 	u64 at;

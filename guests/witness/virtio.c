@@ -2,27 +2,8 @@
 #include "guests/witness/virtio.h"
 #include "guests/lib/csr.h"
 #include "guests/lib/guest.h"
+#include "guests/lib/virtio_mmio.h"
 #include "guests/witness/witness.h"
-
-enum {
-	MAGIC = 0x000,
-	DEVICE_ID = 0x008,
-	DRIVER_FEATURES = 0x020,
-	DRIVER_FEATURES_SEL = 0x024,
-	QUEUE_SEL = 0x030,
-	QUEUE_NUM = 0x038,
-	QUEUE_READY = 0x044,
-	QUEUE_NOTIFY = 0x050,
-	INTERRUPT_STATUS = 0x060,
-	INTERRUPT_ACK = 0x064,
-	STATUS = 0x070,
-	QUEUE_DESC = 0x080,
-	QUEUE_DRIVER = 0x090,
-	QUEUE_DEVICE = 0x0a0,
-	CONFIG = 0x100,
-};
-
-#define MAGIC_VALUE 0x74726976u
 
 /* Bits of the status: ACKNOWLEDGE and DRIVER, FEATURES_OK, DRIVER_OK. */
 #define STATUS_BEGUN	3u

@@ -1,0 +1,25 @@
+/* Registers of a virtio-mmio device, by offset (virtio 1.2, section 4.2.2). */
+#ifndef GUESTS_LIB_VIRTIO_MMIO_H
+#define GUESTS_LIB_VIRTIO_MMIO_H
+
+enum {
+	MAGIC = 0x000,
+	DEVICE_ID = 0x008,
+	DRIVER_FEATURES = 0x020,
+	DRIVER_FEATURES_SEL = 0x024,
+	QUEUE_SEL = 0x030,
+	QUEUE_NUM = 0x038,
+	QUEUE_READY = 0x044,
+	QUEUE_NOTIFY = 0x050,
+	INTERRUPT_STATUS = 0x060,
+	INTERRUPT_ACK = 0x064,
+	STATUS = 0x070,
+	QUEUE_DESC = 0x080,
+	QUEUE_DRIVER = 0x090,
+	QUEUE_DEVICE = 0x0a0,
+	CONFIG = 0x100,
+};
+
+#define MAGIC_VALUE 0x74726976u
+
+#endif
