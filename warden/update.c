@@ -155,15 +155,18 @@ int update_check(unsigned long *value)
 
 int update_go(u64 begun, struct sbi_trap_regs *regs)
 {
-	unsigned long wrong = 0;
-	int rc = update_check(&wrong);
+	enum image_problem wrong;
 
-	if (rc)
-		return rc;
+	if (!may_update())
+		return SBI_EINVALID_STATE;
+	spin_lock(&transfer.lock);
+	wrong = problem();
+	/* The buffer is the heir's now, whatever comes of him: the next candidate begins anew. */
+	if (!wrong)
+		transfer.begun = false;
+	spin_unlock(&transfer.lock);
 	if (wrong)
 		return SBI_EINVAL;
-	/* The buffer is the heir's now, whatever comes of him: the next candidate begins anew. */
-	transfer.begun = false;
 	life_update(begun, regs);
 	return SBI_OK;
 }
