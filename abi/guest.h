@@ -37,4 +37,18 @@
 #define GUEST_ROOT_SUSPEND	3
 #define GUEST_ROOT_DEVIRTUALISE 4
 
+/*
+ * Confidential VMs only; SBI_ERR_DENIED for every other. (guest physical address, bytes), both multiples of 4 KiB, inside its
+ * RAM, at most 2 MiB. SHARE: the contents are gone, and the pages are to be reached at the address with PRIVATE_SHARED_BIT
+ * (abi/private.h), where host and devices see them. UNSHARE: private again, of zeroes. SBI_ERR_INVALID_PARAM: no such range, or
+ * not in that state throughout; SBI_ERR_FAILED: the host has no page for it; nothing has changed. GUEST_SHARE's value: the bit.
+ */
+#define GUEST_SHARE   5
+#define GUEST_UNSHARE 6
+/*
+ * Confidential VMs only. (address of PRIVATE_NONCE_SIZE bytes, address for a struct private_report), private, each within a
+ * page: the warden's signed word for what this guest is.
+ */
+#define GUEST_REPORT 7
+
 #endif

@@ -14,7 +14,7 @@
 #include "abi/types.h"
 
 #define PACK_MAGIC     0x4b4341504c54554full /* the bytes "OUTLPACK" */
-#define PACK_VERSION   2
+#define PACK_VERSION   3		     /* 3: confidential VMs */
 #define PACK_MAX_ITEMS 256
 
 #define MAX_VMS 64
@@ -79,6 +79,8 @@ struct vm_extent {
 
 /* The root VM, of which a host has at most one: see core/root/root.h. */
 #define VM_ROOT (1u << 0)
+/* The warden keeps its memory and registers: see abi/private.h. */
+#define VM_CONFIDENTIAL (1u << 1)
 
 /* Configuration of a VM: in the pack, and as a cold record in the estate. */
 struct vm_config {
@@ -94,10 +96,14 @@ struct vm_config {
 	u32 on_crash;	  /* enum vm_action */
 	u32 extent_count; /* 0 in the pack */
 	u64 affinity;	  /* bit n: vCPUs may run on the host's n-th hart; 0 means all */
-	u32 flags;	  /* VM_ROOT */
+	u32 flags;	  /* VM_ROOT, VM_CONFIDENTIAL */
 	u32 reserved;
 	struct vm_device_config devices[VM_MAX_DEVICES];
-	struct vm_extent extents[VM_MAX_EXTENTS]; /* zero in the pack */
+	struct vm_extent extents[VM_MAX_EXTENTS]; /* zero in the pack; of a confidential VM: in the pool */
+	/* Of a confidential VM, zero in the pack: blocks of the pool for the warden's notes and tables, ... */
+	struct vm_extent kept;
+	/* ... and ordinary RAM for bounce buffers and the pages that the guest shares. */
+	struct vm_extent shared;
 };
 
 struct pack_item {
@@ -133,7 +139,8 @@ struct pack_header {
 	u32 host_harts;	  /* 0: all that the machine has */
 	u32 flags;	  /* PACK_FLAG_... */
 	struct pack_evidence evidence;
-	u32 reserved[5];
+	u64 pool; /* bytes of RAM that the warden is to close for confidential VMs: 0 or a power of two from 4 MiB on */
+	u32 reserved[3];
 	u32 crc; /* CRC-32C of header (this field as 0), item table and VM table */
 };
 
