@@ -153,7 +153,7 @@ static void each_wrong_field_is_named(void **state)
 	WRONG(H->total_size = 100, "tables need");
 	WRONG(H->crash_policy = 4, "crash policy");
 	WRONG(H->flags = 2, "unknown flags");
-	WRONG(H->reserved[4] = 1, "reserved");
+	WRONG(H->reserved[2] = 1, "reserved");
 	WRONG(H->evidence.dump_disk = 33, "evidence on disk 32");
 	WRONG(H->evidence.dump_disk = 2, "0 dumps to be kept");
 	WRONG(H->evidence.dump_keep = 2, "2 dumps to be kept");
