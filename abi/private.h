@@ -193,14 +193,15 @@ enum private_exit {
 	PRIVATE_EXIT_NONE = 0, /* the host's interrupt, or a stop of the life */
 	PRIVATE_EXIT_FAULT =
 		1, /* no leaf: arg 0 address (page, with PRIVATE_SHARED_BIT if shared), 1 a set of PRIVATE_ACCESS_... */
-	PRIVATE_EXIT_LOAD = 2,	/* question: arg 0 address, 1 bytes; the answer is result[0], zero-extended */
-	PRIVATE_EXIT_STORE = 3, /* question: arg 0 address, 1 bytes, 2 value */
+	/* question: arg 0 address, 1 bytes; the answer is result[0], zero-extended. result[1] 1: an access fault instead. */
+	PRIVATE_EXIT_LOAD = 2,
+	PRIVATE_EXIT_STORE = 3, /* question: arg 0 address, 1 bytes, 2 value; result[1] as for a load */
 	PRIVATE_EXIT_CALL =
 		4, /* question: arg 0 .. 5 a0 .. a5 (those that the call has), 6 a6, 7 a7; results a0, a1 */
 	PRIVATE_EXIT_WAIT =
 		5, /* wfi, HSM suspend: arg 0 when its timer is due, ticks of the host; ~0 never */
 	PRIVATE_EXIT_START = 6,	  /* question: vCPU arg 0 has been started; the answer is the warden's */
-	PRIVATE_EXIT_STOPPED = 7, /* HSM stop */
+	PRIVATE_EXIT_STOPPED = 7, /* HSM stop; also at once for a vCPU that is stopped */
 	PRIVATE_EXIT_CONSOLE = 8, /* question: DBCN: `bytes` of text in arg; results a0, a1 */
 	/* question: arg 0 private address, 1 bytes (multiples of 4 KiB, inside RAM), 2: 1 to shared, 0 to private; result a0 */
 	PRIVATE_EXIT_CONVERT = 9,
@@ -211,7 +212,7 @@ enum private_exit {
 #define PRIVATE_ACCESS_WRITE (1u << 0)
 #define PRIVATE_ACCESS_EXEC  (1u << 1)
 
-/* private_run.lines */
+/* private_run.lines: also taken by an ENTER that returns at once, unless it fails. */
 #define PRIVATE_RAISE_SOFTWARE (1ull << 0) /* once: a software interrupt */
 #define PRIVATE_LINE_EXTERNAL  (1ull << 1) /* as long as it is said: the external interrupt */
 #define PRIVATE_WAIT_EXITS     (1ull << 2) /* wfi gives the hart away */
