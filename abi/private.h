@@ -8,6 +8,8 @@
  * Calls are functions of WARDEN_EXT (abi/warden.h). Pages are 4 KiB, named by host physical address, and lie in blocks of
  * 2 MiB of the pool that the VM has been given. A guest physical address with PRIVATE_SHARED_BIT is shared memory, without
  * it private; RAM [base, base + size) of the configuration is all that can be either.
+ *
+ * SBI_ERR_TIMEOUT, of any call with a VM's number: another hart is in a call for that VM, nothing was done; call again.
  */
 #ifndef ABI_PRIVATE_H
 #define ABI_PRIVATE_H
@@ -131,7 +133,7 @@ enum private_info {
 	PRIVATE_INFO_POOL_SIZE = 2, /* bytes */
 	PRIVATE_INFO_FREE = 3,	    /* blocks that no VM has */
 	PRIVATE_INFO_KEY = 4,	    /* 1: PRIVATE_REPORT works */
-	/* with the number of a block, from 0, in a1: 1 + vm that has it, or 0 */
+	/* with the number of a block, from 0, in a1: 1 + vm that has it, or 0; PRIVATE_VMS + 1: the warden's own */
 	PRIVATE_INFO_OWNER = 5,
 	/* with a VM's number in a1: enum private_vm_state */
 	PRIVATE_INFO_VM = 6,
