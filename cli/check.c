@@ -13,17 +13,19 @@
 
 static void report_good(const struct host_plan *plan, const char *file, bool json)
 {
-	char memory[24], pack[24];
+	char memory[24], pack[24], pool[24];
 
 	if (json)
-		json_out(json_pack("{s:b,s:[],s:s,s:i,s:i,s:o,s:o}", "valid", 1, "errors", "name",
+		json_out(json_pack("{s:b,s:[],s:s,s:i,s:i,s:o,s:o,s:o}", "valid", 1, "errors", "name",
 				   plan->spec->name.value, "vms", (int)plan->vm_count, "harts",
 				   (int)plan->harts, "memory", json_number(plan->memory), "pack_bytes",
-				   json_number(plan->pack_size)),
+				   json_number(plan->pack_size), "pool", json_number(plan->pool)),
 			 false);
 	else
-		printf("%s: good: %u VMs on %u harts with %s, boot pack of %s\n", file, plan->vm_count,
+		printf("%s: good: %u VMs on %u harts with %s%s%s, boot pack of %s\n", file, plan->vm_count,
 		       plan->harts, units_format_size(memory, sizeof(memory), plan->memory),
+		       plan->pool ? ", of which for confidential VMs " : "",
+		       plan->pool ? units_format_size(pool, sizeof(pool), plan->pool) : "",
 		       units_format_size(pack, sizeof(pack), plan->pack_size));
 }
 

@@ -118,7 +118,7 @@ const struct command commands[] = {
 		.options = TALKS,
 		.summary = "list the VMs of a host",
 		.text = "Shows the host, its present life, and each VM: state, vCPUs, memory and how much of it the guest "
-			"has used, times started, processor time, exits to the hypervisor, whether it is the root VM, and why "
+			"has used, times started, processor time, exits to the hypervisor, whether it is the root VM or a confidential one, and why "
 			"it last stopped.",
 		.examples = "outlive ps\noutlive ps --json | jq '.vms[].state'  # for programs",
 		.run = ps_command,

@@ -1,5 +1,6 @@
 /* Checks of files and relations: see host_check.h. */
 #include "cli/host_check.h"
+#include "abi/private.h"
 #include "cli/evidence.h"
 #include "cli/kernel_image.h"
 #include "cli/units.h"
@@ -365,9 +366,9 @@ static void check_vm(const struct host_spec *host, size_t i, enum host_check_sco
 	const struct field_number *harts = &host->machine.harts;
 	char field[HOST_FIELD_MAX];
 
-	if (vm->confidential.value) {
-		host_field(field, sizeof(field), "vms[%zu].confidential", i);
-		diagnostics_add(d, vm->confidential.line, field, "not supported yet");
+	if (vm->confidential.value && !vm->root.value && vm->vcpus.value > PRIVATE_VCPUS) {
+		host_field(field, sizeof(field), "vms[%zu].vcpus", i);
+		diagnostics_add(d, vm->vcpus.line, field, "a confidential VM has at most %d", PRIVATE_VCPUS);
 	}
 	if (vm->affinity.given && (!vm->affinity.value || (harts->given && harts->value < 64 &&
 							   vm->affinity.value >> harts->value))) {
@@ -384,12 +385,33 @@ static void check_vm(const struct host_spec *host, size_t i, enum host_check_sco
 		check_disk(vm_disk(vm, k), i, k, d);
 }
 
+/* The first one that is too many. */
+static void check_confidential_count(const struct host_spec *host, struct diagnostics *d)
+{
+	char field[HOST_FIELD_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < host->vms.count; i++) {
+		const struct field_number *is = &host_vm(host, i)->confidential;
+
+		if (!is->value || ++count != PRIVATE_VMS + 1)
+			continue;
+		host_field(field, sizeof(field), "vms[%zu].confidential", i);
+		diagnostics_add(d, is->line, field, "a host has at most %d confidential VMs", PRIVATE_VMS);
+	}
+}
+
 void host_check(const struct host_spec *host, enum host_check_scope scope, struct diagnostics *d)
 {
+	const struct field_number *pool = &host->machine.confidential;
+
+	if (pool->value & (pool->value - 1))
+		diagnostics_add(d, pool->line, "machine.confidential", "is not a power of two");
 	if (host->machine.crash_window.value % 1000)
 		diagnostics_add(d, host->machine.crash_window.line, "machine.crash_window",
 				"is not in whole seconds");
 	check_names(host, d);
+	check_confidential_count(host, d);
 	evidence_check(host, scope, d);
 	for (size_t i = 0; i < host->vms.count; i++)
 		check_vm(host, i, scope, d);

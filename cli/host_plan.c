@@ -3,7 +3,7 @@
 #include "cli/blackbox.h"
 #include "cli/host_check.h"
 #include "cli/memory.h"
-#include "cli/units.h"
+#include "cli/plan_memory.h"
 #include "core/lib/crc32c.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,6 @@
 /* The estate has room for a vCPU per MiB of RAM, within these bounds (core/estate/estate.c). */
 #define VCPUS_ALWAYS 64
 #define VCPUS_MOST   4096
-
-/* QEMU puts the pack into the machine's first GiB, between the hypervisor and the device tree. */
-#define PACK_MOST MIB(768)
 
 u64 host_plan_items_offset(const struct host_plan *plan)
 {
@@ -219,78 +216,14 @@ static void plan_vm(struct host_plan *plan, size_t index, struct diagnostics *d)
 	config->on_reboot = (u32)vm->on_reboot.value;
 	config->on_crash = (u32)vm->on_crash.value;
 	config->affinity = vm->affinity.value;
+	if (vm->confidential.value)
+		config->flags |= VM_CONFIDENTIAL;
 	if (vm->root.value) {
-		config->flags = VM_ROOT;
+		config->flags |= VM_ROOT;
 		plan_passes(plan, index, config, d);
 	} else {
 		plan_devices(plan, index, config, d);
 	}
-}
-
-static u64 pack_size(const struct host_plan *plan)
-{
-	u64 size = host_plan_items_offset(plan);
-
-	for (u32 i = 0; i < plan->item_count; i++)
-		size += ALIGN_UP(plan->items[i].size, PAGE_SIZE);
-	return size;
-}
-
-/* True if there is one piece of RAM for the root VM: before the pack, between it and the device tree, or behind that. */
-static bool root_fits(const struct host_plan *plan, u64 pack_at, u64 tree_at, u64 memory)
-{
-	u64 pack_end = ALIGN_UP(pack_at + plan->pack_size, BLOCK_SIZE);
-	u64 need = 0;
-
-	for (u32 i = 0; i < plan->vm_count; i++)
-		if (plan->vms[i].flags & VM_ROOT)
-			need = plan->vms[i].memory;
-	return LAYOUT_MIN_RAM / 2 + need <= ALIGN_DOWN(pack_at, BLOCK_SIZE) || pack_end + need <= tree_at ||
-	       tree_at + 2 * BLOCK_SIZE + need <= memory;
-}
-
-/*
- * True if QEMU's loader and the guests find room in `memory` bytes: the pack lies at half of RAM, at most 128 MiB, behind
- * the kernel's address (riscv_load_initrd), the device tree in the last 16 MiB below 3 GiB (virt).
- */
-static bool is_enough(const struct host_plan *plan, u64 guests, u64 memory)
-{
-	u64 pack_at = LAYOUT_WARDEN_SIZE + (memory / 2 < MIB(128) ? memory / 2 : MIB(128));
-	u64 tree_at = ALIGN_DOWN((memory < GIB(1) ? memory : GIB(1)) - MIB(1), MIB(16));
-
-	return pack_at + plan->pack_size <= tree_at && root_fits(plan, pack_at, tree_at, memory) &&
-	       LAYOUT_MIN_RAM + ALIGN_UP(plan->pack_size, BLOCK_SIZE) + guests <= memory;
-}
-
-static void plan_memory(struct host_plan *plan, struct diagnostics *d)
-{
-	const struct field_number *given = &plan->spec->machine.memory;
-	char have[24], need[24], for_guests[24], for_pack[24];
-	u64 guests = 0, least;
-
-	for (u32 i = 0; i < plan->vm_count; i++)
-		guests += plan->vms[i].memory;
-	plan->pack_size = pack_size(plan);
-	if (plan->pack_size > PACK_MOST) {
-		diagnostics_add(d, plan->spec->vms.line, "vms",
-				"kernels and initrds take %s together, more than %s",
-				units_format_size(need, sizeof(need), plan->pack_size),
-				units_format_size(have, sizeof(have), PACK_MOST));
-		return;
-	}
-	for (least = LAYOUT_MIN_RAM; !is_enough(plan, guests, least); least += MIB(16))
-		if (least < guests)
-			least = ALIGN_DOWN(guests, MIB(16));
-	plan->memory = given->given ? given->value : least;
-	if (given->given && !is_enough(plan, guests, given->value))
-		diagnostics_add(
-			d, given->line, "machine.memory",
-			"%s is too little: at least %s (%s for guests, %s for the boot pack, the rest for the "
-			"hypervisor)",
-			units_format_size(have, sizeof(have), given->value),
-			units_format_size(need, sizeof(need), least),
-			units_format_size(for_guests, sizeof(for_guests), guests),
-			units_format_size(for_pack, sizeof(for_pack), plan->pack_size));
 }
 
 /* The root VM has the machine's harts: a number of its own decides how many those are, where nothing else does. */

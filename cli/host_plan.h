@@ -38,6 +38,7 @@ struct host_plan {
 	u32 harts;
 	u64 memory;    /* bytes */
 	u64 pack_size; /* bytes, all included */
+	u64 pool;      /* bytes of `memory` that the warden keeps for confidential VMs; 0: none */
 	struct plan_item items[PACK_MAX_ITEMS];
 	u32 item_count;
 	struct vm_config *vms; /* [vm_count] */

@@ -91,7 +91,8 @@ struct dumps_spec {
 struct machine_spec {
 	unsigned line;
 	struct field_number harts;
-	struct field_number memory; /* bytes */
+	struct field_number memory;	  /* bytes */
+	struct field_number confidential; /* bytes: the pool of confidential VMs */
 	struct field_number vector;
 	struct field_number on_crash; /* enum crash_policy */
 	struct field_number crash_limit;

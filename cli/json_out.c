@@ -78,6 +78,7 @@ json_t *json_of_vm(const struct ctl_vm *vm, u64 timebase)
 	json_object_set_new(o, "state", json_string(name_of_run_state(vm->run_state)));
 	json_object_set_new(o, "reason", json_string(name_of_stop_reason(vm->reason)));
 	json_object_set_new(o, "root", json_boolean(vm->flags & VM_ROOT));
+	json_object_set_new(o, "confidential", json_boolean(vm->flags & VM_CONFIDENTIAL));
 	json_object_set_new(o, "vcpus", json_number(vm->vcpus));
 	json_object_set_new(o, "memory", json_number(vm->memory));
 	json_object_set_new(o, "touched", json_number(vm->touched));

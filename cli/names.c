@@ -62,6 +62,11 @@ const char *name_of_park_reason(u64 reason)
 	return look_up(names, ARRAY_SIZE(names), reason);
 }
 
+const char *name_of_vm_kind(u64 flags)
+{
+	return flags & VM_ROOT ? "root" : flags & VM_CONFIDENTIAL ? "confidential" : "";
+}
+
 const char *name_of_life_cause(u64 cause)
 {
 	static const char *const names[] = {

@@ -88,6 +88,7 @@ static void fill_header(const struct host_plan *plan, struct pack_header *header
 		.host_harts = plan->harts,
 		.flags = plan->spec->exit_when_idle ? PACK_FLAG_EXIT_WHEN_IDLE : 0,
 		.evidence = plan->evidence,
+		.pool = plan->pool,
 	};
 }
 

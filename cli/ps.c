@@ -52,7 +52,7 @@ static void print_vms(const struct ctl_vm *vms, size_t count, u64 timebase)
 		table_cell(&t, "%llu", (unsigned long long)vm->boots);
 		table_cell(&t, "%.1f s", seconds(vm->run_ticks, timebase));
 		table_cell(&t, "%llu", (unsigned long long)vm->exits);
-		table_cell(&t, "%s", vm->flags & VM_ROOT ? "root" : "");
+		table_cell(&t, "%s", name_of_vm_kind(vm->flags));
 		table_cell(&t, "%s", name_of_stop_reason(vm->reason));
 	}
 	table_end(&t);

@@ -254,6 +254,20 @@ static void note_policy(const struct options *o, const struct host_spec *spec)
 			"machine.on_crash: stock firmware cannot do that, so a crash will reset the machine");
 }
 
+/* Without the warden nobody can keep anything from the hypervisor. */
+static int refuse_stock(const struct options *o, const struct host_spec *spec)
+{
+	for (size_t i = 0; o->firmware && strcmp(o->firmware, "stock") == 0 && i < spec->vms.count; i++)
+		if (host_vm(spec, i)->confidential.value) {
+			message_error(
+				"vms[%zu].confidential: stock firmware cannot keep a VM's memory from the hypervisor; run "
+				"without --firmware stock",
+				i);
+			return EXIT_CODE_INVALID;
+		}
+	return EXIT_CODE_OK;
+}
+
 static int start(const struct options *o, const struct host_plan *plan)
 {
 	unsigned up_seconds = o->has_timeout ? (unsigned)o->timeout : UP_SECONDS;
@@ -263,6 +277,8 @@ static int start(const struct options *o, const struct host_plan *plan)
 	struct rundir dir;
 	int code = find_machine(o, &files);
 
+	if (!code)
+		code = refuse_stock(o, plan->spec);
 	if (!code)
 		code = evidence_prepare(plan);
 	if (!code && rundir_create(&dir, plan->spec->name.value, o->dir) < 0)

@@ -3,6 +3,7 @@
 #include "abi/estate.h"
 #include "abi/layout.h"
 #include "abi/pack.h"
+#include "abi/private_size.h"
 #include "abi/pstore.h"
 #include "abi/warden.h"
 #include "cli/host_spec.h"
@@ -95,7 +96,8 @@ static const struct schema_key vm_keys[] = {
 	{ "on_crash", SCHEMA_CHOICE, false, IN(vm_spec, on_crash), .choices = vm_actions, .fallback = "stop",
 	  .doc = "What follows when the guest reports a failure, or is stopped for an error." },
 	{ "confidential", SCHEMA_BOOL, false, IN(vm_spec, confidential), .fallback = "false",
-	  .doc = "Keep the guest's memory from the hypervisor. Not supported yet." },
+	  .doc = "The guest's memory and registers are kept from the hypervisor, and from whoever takes it over: see "
+		 "docs/confidential.md. Needs the warden as firmware; at most 64 vCPUs, and not the root VM." },
 	{ "root", SCHEMA_BOOL, false, IN(vm_spec, root), .fallback = "false",
 	  .doc = "The VM gets the machine: its RAM has the machine's addresses, its vCPUs are the machine's harts (as many as "
 		 "there are), and its disks and entropy device are the machine's own. At most one VM; see docs/root-vm.md." },
@@ -138,6 +140,10 @@ static const struct schema_key machine_keys[] = {
 	{ "memory", SCHEMA_SIZE, false, IN(machine_spec, memory), .min = LAYOUT_MIN_RAM, .max = GIB(1024),
 	  .otherwise = "as much as the VMs, the boot pack and the hypervisor need",
 	  .doc = "RAM of the machine, all included." },
+	{ "confidential", SCHEMA_SIZE, false, IN(machine_spec, confidential), .min = PRIVATE_POOL_MIN,
+	  .max = GIB(512), .otherwise = "as much as the confidential VMs need; none without such VMs",
+	  .doc = "RAM of the machine that the warden keeps for confidential VMs: their memory, and what it needs to look after "
+		 "them. A power of two." },
 	{ "vector", SCHEMA_BOOL, false, IN(machine_spec, vector), .fallback = "false",
 	  .doc = "The harts have the vector extension." },
 	{ "on_crash", SCHEMA_CHOICE, false, IN(machine_spec, on_crash), .choices = crash_policies,

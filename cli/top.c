@@ -133,7 +133,8 @@ static void print_json(const struct look *a, const struct look *b, bool compact)
 
 static void print_vms(const struct look *a, const struct look *b)
 {
-	static const char *const heads[] = { "VM", "<STATE", "VCPUS", "CPU %", "EXITS/s", "MEMORY", "USED" };
+	static const char *const heads[] = { "VM",	"<STATE", "VCPUS", "CPU %",
+					     "EXITS/s", "MEMORY", "USED",  "<" };
 	struct table t;
 
 	table_begin(&t, heads, ARRAY_SIZE(heads));
@@ -148,6 +149,7 @@ static void print_vms(const struct look *a, const struct look *b)
 		table_cell(&t, "%.0f", rate(was->exits, vm->exits, a, b));
 		table_cell(&t, "%s", units_format_size(size, sizeof(size), vm->memory));
 		table_cell(&t, "%s", units_format_size(size, sizeof(size), vm->touched));
+		table_cell(&t, "%s", name_of_vm_kind(vm->flags));
 	}
 	table_end(&t);
 }

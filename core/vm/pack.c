@@ -2,6 +2,7 @@
 #include "core/vm/pack.h"
 #include "abi/dump.h"
 #include "abi/estate.h"
+#include "abi/private_size.h"
 #include "abi/pstore.h"
 #include "core/lib/check.h"
 #include "core/lib/crc32c.h"
@@ -112,6 +113,8 @@ static int check_settings(const struct pack_header *h, struct complaint *c)
 		return BAD(c, "unknown flags %x", h->flags);
 	if (!is_zero(h->reserved, sizeof(h->reserved)))
 		return BAD(c, "reserved words of the header are not zero");
+	if (h->pool && (h->pool < PRIVATE_POOL_MIN || (h->pool & (h->pool - 1))))
+		return BAD(c, "pool of %llu bytes for confidential VMs", (unsigned long long)h->pool);
 	return check_evidence(&h->evidence, c);
 }
 
@@ -204,6 +207,19 @@ static int check_root(const struct vm_config *vm, struct complaint *c)
 	return 0;
 }
 
+/* What the warden can keep. */
+static int check_confidential(const struct pack_header *h, const struct vm_config *vm, struct complaint *c)
+{
+	if (vm->flags & VM_ROOT)
+		return BAD(c, "VM %s: the root VM cannot be confidential", vm->name);
+	if (!h->pool)
+		return BAD(c, "VM %s: is confidential, and there is no pool for it", vm->name);
+	if (vm->vcpus > PRIVATE_VCPUS)
+		return BAD(c, "VM %s: %u vCPUs, a confidential VM has at most %u", vm->name, vm->vcpus,
+			   PRIVATE_VCPUS);
+	return 0;
+}
+
 static int check_vm(const struct pack_header *h, const struct vm_config *vm, u32 n, struct complaint *c)
 {
 	int error;
@@ -215,20 +231,23 @@ static int check_vm(const struct pack_header *h, const struct vm_config *vm, u32
 	error = check_vm_size(h, vm, c);
 	if (error)
 		return error;
-	if ((vm->flags & ~VM_ROOT) || vm->reserved)
+	if ((vm->flags & ~(VM_ROOT | VM_CONFIDENTIAL)) || vm->reserved)
 		return BAD(c, "VM %s: flags %x are not supported", vm->name, vm->flags);
 	if (vm->autostart > 1)
 		return BAD(c, "VM %s: autostart is %u", vm->name, vm->autostart);
 	if (vm->on_poweroff > VM_ACTION_RESTART || vm->on_reboot > VM_ACTION_RESTART ||
 	    vm->on_crash > VM_ACTION_RESTART)
 		return BAD(c, "VM %s: unknown action", vm->name);
-	if (vm->extent_count || !is_zero(vm->extents, sizeof(vm->extents)))
+	if (vm->extent_count || !is_zero(vm->extents, sizeof(vm->extents)) ||
+	    !is_zero(&vm->kept, sizeof(vm->kept)) || !is_zero(&vm->shared, sizeof(vm->shared)))
 		return BAD(c, "VM %s: has memory extents before it has memory", vm->name);
 	for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++) {
 		error = check_device(h, vm, slot, c);
 		if (error)
 			return error;
 	}
+	if (vm->flags & VM_CONFIDENTIAL)
+		return check_confidential(h, vm, c);
 	return vm->flags & VM_ROOT ? check_root(vm, c) : 0;
 }
 
@@ -236,7 +255,7 @@ static int check_vm(const struct pack_header *h, const struct vm_config *vm, u32
 static int check_tables(const struct pack *p, struct complaint *c)
 {
 	int error = check_settings(p->header, c);
-	u32 roots = 0;
+	u32 roots = 0, confidential = 0;
 
 	for (u32 i = 0; !error && i < p->header->item_count; i++)
 		error = check_item(p->header, &p->items[i], i, c);
@@ -245,6 +264,9 @@ static int check_tables(const struct pack *p, struct complaint *c)
 		roots += p->vms[i].flags & VM_ROOT;
 		if (!error && roots > 1)
 			error = BAD(c, "VM %s: a host has one root VM", p->vms[i].name);
+		confidential += (p->vms[i].flags & VM_CONFIDENTIAL) != 0;
+		if (!error && confidential > PRIVATE_VMS)
+			error = BAD(c, "more than %u confidential VMs", PRIVATE_VMS);
 		for (u32 k = 0; !error && k < i; k++)
 			if (!strcmp(p->vms[i].name, p->vms[k].name))
 				error = BAD(c, "two VMs are named %s", p->vms[i].name);

@@ -116,6 +116,10 @@ static int create_records(unsigned index, struct vm_config *config, u64 first_vc
 			return error;
 		}
 	}
+	if (config->flags & VM_CONFIDENTIAL) {
+		log_line("%s: confidential VMs are not supported yet", config->name);
+		return -EOPNOTSUPP;
+	}
 	error = backing_assign(config, &have);
 	if (error) {
 		log_line("%s: %lu MiB of memory wanted, %lu MiB left%s", config->name, config->memory >> 20,

@@ -240,7 +240,16 @@ static const struct {
 	/* relations */
 	{ VM "}\n  - {name: a, memory: 64MiB, kernel: kernel}\n",
 	  "host.yaml:3: vms[1].name: \"a\" is the name of vms[0] (line 2) too" },
-	{ VM ", confidential: true}\n", "host.yaml:2: vms[0].confidential: not supported yet" },
+	{ VM ", confidential: true, vcpus: 65}\n",
+	  "host.yaml:2: vms[0].vcpus: a confidential VM has at most 64" },
+	{ "machine: {confidential: 24MiB}\n" VM "}\n",
+	  "host.yaml:1: machine.confidential: is not a power of two" },
+	{ "machine: {confidential: 2MiB}\n" VM "}\n",
+	  "machine.confidential: \"2MiB\" is not a size from 4 MiB" },
+	{ "machine: {confidential: 64MiB}\n" VM ", confidential: true}\n",
+	  "host.yaml:1: machine.confidential: 64 MiB is too little: the confidential VMs take 66 MiB, so 128 MiB would do" },
+	{ "machine: {memory: 256MiB}\n" VM ", confidential: true}\n",
+	  "machine.memory: 256 MiB is too little: at least 400 MiB (10 MiB for guests, 128 MiB for confidential VMs, " },
 	{ VM ", root: true, affinity: 0}\n",
 	  "host.yaml:2: vms[0].affinity: the root VM's vCPUs are the machine's harts" },
 	{ VM ", root: true, confidential: true}\n", "vms[0].confidential: the root VM cannot be" },
@@ -563,6 +572,38 @@ static void test_everything(void **state)
 	unload(&l);
 }
 
+/* Its memory lies in the pool, which is aligned to its size and lies clear of pack and device tree. */
+static void test_confidential(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load(&l, VM ", confidential: true, rng: false}\n  - {name: b, memory: 64MiB, kernel: kernel}\n");
+	assert_string_equal(l.report, "");
+	assert_int_equal(l.plan.vms[0].flags, VM_CONFIDENTIAL);
+	assert_int_equal(l.plan.vms[1].flags, 0);
+	assert_int_equal(l.plan.pool, MIB(128));
+	assert_int_equal(l.plan.memory, MIB(256 + 128 + 16));
+	unload(&l);
+	/* What fits exactly. */
+	load(&l, "vms: [{name: a, memory: 62MiB, kernel: kernel, confidential: true}]\n");
+	assert_string_equal(l.report, "");
+	assert_int_equal(l.plan.pool, MIB(64));
+	unload(&l);
+	load(&l, "machine: {confidential: 512MiB, memory: 2GiB}\n" VM ", confidential: true}\n");
+	assert_string_equal(l.report, "");
+	assert_int_equal(l.plan.pool, MIB(512));
+	unload(&l);
+	/* A pool for nobody is a pool. */
+	load(&l, "machine: {confidential: 64MiB}\n" VM "}\n");
+	assert_string_equal(l.report, "");
+	assert_int_equal(l.plan.pool, MIB(64));
+	unload(&l);
+	load(&l, VM "}\n");
+	assert_int_equal(l.plan.pool, 0);
+	unload(&l);
+}
+
 static void test_anchors(void **state)
 {
 	struct loaded l;
@@ -604,8 +645,8 @@ int main(void)
 		cmocka_unit_test(test_evidence),    cmocka_unit_test(test_too_many_disks),
 		cmocka_unit_test(test_port_in_use), cmocka_unit_test(test_not_writable),
 		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_root),	    cmocka_unit_test(test_anchors),
-		cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_root),	    cmocka_unit_test(test_confidential),
+		cmocka_unit_test(test_anchors),	    cmocka_unit_test(test_forward),
 	};
 
 	return cmocka_run_group_tests(tests, make_place, remove_place);

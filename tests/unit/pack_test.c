@@ -138,6 +138,16 @@ static void a_pack_may_have_one_root_vm(void **state)
 	assert_int_equal(open_image(), 0);
 }
 
+static void a_pack_may_have_confidential_vms(void **state)
+{
+	(void)state;
+	image->header.pool = MIB(256);
+	image->vm[0].flags = VM_CONFIDENTIAL;
+	image->vm[1].flags = VM_CONFIDENTIAL;
+	seal();
+	assert_int_equal(open_image(), 0);
+}
+
 static void each_wrong_field_is_named(void **state)
 {
 	struct pack_header *h;
@@ -192,7 +202,14 @@ static void each_wrong_field_is_named(void **state)
 	WRONG(V->extent_count = 1, "extents");
 	WRONG(V->extents[3].size = 1, "extents");
 	WRONG(V->devices[7].kind = 7, "device 7: unknown kind 7");
-	WRONG(V->flags = 2, "flags 2 are not supported");
+	WRONG(V->flags = 4, "flags 4 are not supported");
+	WRONG(V->flags = VM_CONFIDENTIAL, "there is no pool for it");
+	WRONG((V->flags = VM_CONFIDENTIAL | VM_ROOT), "the root VM cannot be confidential");
+	WRONG((H->pool = MIB(4), V->flags = VM_CONFIDENTIAL, vm->vcpus = 65), "65 vCPUs, a confidential");
+	WRONG(H->pool = MIB(2), "pool of 2097152 bytes");
+	WRONG(H->pool = MIB(6), "pool of 6291456 bytes");
+	WRONG(V->kept.size = BLOCK_SIZE, "extents");
+	WRONG(V->shared.gpa = 1, "extents");
 	WRONG(V->devices[7].kind = VM_DEV_PASS, "to a VM that is not the root VM");
 	WRONG(V->flags = VM_ROOT, "devices of the machine only");
 	WRONG(make_root(&image->vm[1])->affinity = 1, "it has no affinity");
@@ -256,6 +273,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_good_pack_opens),
 		TEST(a_pack_may_have_one_root_vm),
+		TEST(a_pack_may_have_confidential_vms),
 		TEST(each_wrong_field_is_named),
 		TEST(counts_that_are_too_large_are_refused_before_use),
 		TEST(no_flipped_bit_of_the_tables_is_taken),
