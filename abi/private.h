@@ -112,15 +112,15 @@ enum private_call {
 
 	/*
 	 * (vm, device * PRIVATE_QUEUES + queue, number of the entry, address of a struct private_request_io in ordinary RAM):
-	 * takes the entry, the next one or one that was taken before and is not complete, and copies what the device may read
-	 * of its buffers to bounce pages. Value: 0 there is none yet; 1.
+	 * takes an entry that is not complete, the oldest or one behind it, as often as wanted, and copies what the device may
+	 * read of its buffers to bounce pages. Value: enum private_taken. SBI_ERR_ALREADY_AVAILABLE: it is complete.
 	 */
 	PRIVATE_TAKE = 53,
 	/*
 	 * (vm, device * PRIVATE_QUEUES + queue, number of the entry, address of a struct private_request_io): copies what the
 	 * device has written from the bounce pages to the guest's buffers, puts the entry into the used ring and shows it. Only
-	 * the oldest entry that is not complete. Value: bit 0: the driver wants an interrupt. SBI_ERR_ALREADY_AVAILABLE: it
-	 * is complete.
+	 * the oldest entry that is not complete. Value: a set of PRIVATE_COMPLETE_... SBI_ERR_ALREADY_AVAILABLE: it is
+	 * complete.
 	 */
 	PRIVATE_COMPLETE = 54,
 
@@ -233,14 +233,37 @@ struct private_run {
 	u64 time_offset; /* htimedelta: the guest's time is the host's plus this */
 };
 
+/* PRIVATE_TAKE's value. */
+enum private_taken {
+	PRIVATE_TAKEN_NONE = 0,	 /* the driver has made no such entry available yet */
+	PRIVATE_TAKEN_ENTRY = 1, /* it is there */
+	PRIVATE_TAKEN_MISSING =
+		2,		/* `missing` has no leaf: to be asked again when it has. Nothing is copied */
+	PRIVATE_TAKEN_LONG = 3, /* its buffers do not fit into `room` */
+};
+
+/* PRIVATE_COMPLETE's value. */
+#define PRIVATE_COMPLETE_INTERRUPT (1u << 0) /* the driver wants one */
+#define PRIVATE_COMPLETE_MISSING   (1u << 1) /* as PRIVATE_TAKEN_MISSING: it is not complete */
+
+/* Bytes of bounce pages for one entry at most. */
+#define PRIVATE_ROOM_MAX KIB(64)
+
+/*
+ * Errors of PRIVATE_TAKE and PRIVATE_COMPLETE that are nobody's but the guest's: SBI_ERR_FAILED: its rings or buffers break the
+ * rules; SBI_ERR_DENIED: the driver has no such queue in use, or features that the warden does not know.
+ */
+
 /* What a device gets of a request, and gives back. The bounce pages are ordinary RAM, contiguous. */
 struct private_request_io {
-	u64 bounce;   /* host address, of ... */
-	u64 room;     /* ... so many bytes */
+	u64 bounce;   /* host address, a multiple of 16, of ... */
+	u64 room;     /* ... so many bytes, at most PRIVATE_ROOM_MAX */
 	u64 head;     /* out of TAKE: its name in the used ring */
 	u64 readable; /* out of TAKE: bytes, at bounce */
 	u64 writable; /* out of TAKE: bytes, behind the readable ones, rounded up to 16 */
 	u64 written; /* into COMPLETE: bytes of the writable ones that the device has written, from their start */
+	u64 done;    /* out of both, if the queue is in use: entries that are complete, modulo 2^16 */
+	u64 missing; /* out of both: guest address of a page of RAM that has to be there */
 };
 
 struct private_request {
