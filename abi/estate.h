@@ -22,12 +22,12 @@
 #include "abi/warden.h"
 
 #define ESTATE_MAGIC   0x3154415445534c4full /* the bytes "OLSETAT1" */
-#define ESTATE_VERSION 3
+#define ESTATE_VERSION 4
 /*
  * The oldest version that this code can adopt. An heir leaves the estate in the version in which it has found it until it
  * has reported for duty: before, an older image may have to go on with it (docs/update.md).
  */
-#define ESTATE_OLDEST 3
+#define ESTATE_OLDEST 4
 
 /* Head of each copy of a cold record; the body follows. */
 struct cold_head {
@@ -408,6 +408,9 @@ enum vm_stop_reason {
 #define VM_TOUCHED_WORDS 1024 /* 128 GiB */
 #define VM_MEMORY_MAX	 (VM_TOUCHED_WORDS * 64 * BLOCK_SIZE)
 
+/* So many pages can a confidential VM share at a time: 4 MiB. */
+#define VM_SHARED_PAGES 1024
+
 /* How far the root VM is on its way to the bare machine: bits. See core/root/takeover.h. */
 enum root_step {
 	ROOT_INHERITS = 1u << 0, /* the hypervisor crashed, and its policy gives the machine to the root VM */
@@ -424,11 +427,18 @@ struct vm_state {
 	u64 guest_offset; /* htimedelta */
 	u64 root_steps;	  /* root VM: enum root_step, or-ed */
 	u64 root_alone;	  /* root VM: 1 + record index of a vCPU */
-	u64 reserved;
+	u64 converting;	  /* confidential VM: 1 + number of its vCPU whose conversion of pages has begun */
 	struct plic_state plic;
 	struct uart_state uart;
 	struct vdev_state dev[VM_MAX_DEVICES];
-	u64 touched[VM_TOUCHED_WORDS];
+	union {
+		u64 touched[VM_TOUCHED_WORDS];
+		/*
+		 * Confidential VM: word n is the (private) address of the page that the guest shares and page n behind the
+		 * bounce buffers in vm_config.shared backs; 0: that page is free.
+		 */
+		u64 shared[VM_SHARED_PAGES];
+	};
 };
 
 struct vm_record {

@@ -86,18 +86,18 @@ struct vm_extent {
 struct vm_config {
 	char name[VM_NAME_SIZE];
 	char cmdline[VM_CMDLINE_SIZE];
-	u64 memory;	  /* bytes, a multiple of 2 MiB */
-	u32 vcpus;	  /* 1 .. MAX_VCPU_ID */
-	u32 kernel_item;  /* index into the pack's items */
-	u32 initrd_item;  /* or VM_NO_ITEM */
-	u32 autostart;	  /* 1: started with the host */
-	u32 on_poweroff;  /* enum vm_action */
-	u32 on_reboot;	  /* enum vm_action */
-	u32 on_crash;	  /* enum vm_action */
-	u32 extent_count; /* 0 in the pack */
-	u64 affinity;	  /* bit n: vCPUs may run on the host's n-th hart; 0 means all */
-	u32 flags;	  /* VM_ROOT, VM_CONFIDENTIAL */
-	u32 reserved;
+	u64 memory;	    /* bytes, a multiple of 2 MiB */
+	u32 vcpus;	    /* 1 .. MAX_VCPU_ID */
+	u32 kernel_item;    /* index into the pack's items */
+	u32 initrd_item;    /* or VM_NO_ITEM */
+	u32 autostart;	    /* 1: started with the host */
+	u32 on_poweroff;    /* enum vm_action */
+	u32 on_reboot;	    /* enum vm_action */
+	u32 on_crash;	    /* enum vm_action */
+	u32 extent_count;   /* 0 in the pack */
+	u64 affinity;	    /* bit n: vCPUs may run on the host's n-th hart; 0 means all */
+	u32 flags;	    /* VM_ROOT, VM_CONFIDENTIAL */
+	u32 private_number; /* what the warden calls a confidential VM; 0 in the pack */
 	struct vm_device_config devices[VM_MAX_DEVICES];
 	struct vm_extent extents[VM_MAX_EXTENTS]; /* zero in the pack; of a confidential VM: in the pool */
 	/* Of a confidential VM, zero in the pack: blocks of the pool for the warden's notes and tables, ... */

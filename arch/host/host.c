@@ -90,6 +90,7 @@ void host_next_life(void)
 	host->on_kick_vcpu = NULL;
 	host->on_serial = NULL;
 	host->on_update = NULL;
+	host->on_private = NULL;
 	memset(host->current, 0, sizeof(host->current));
 }
 
@@ -275,6 +276,13 @@ void arch_life_end(enum life_cause cause, const char *text)
 s64 arch_update(enum warden_call call, u64 a0, u64 a1, u64 a2)
 {
 	return host->on_update ? host->on_update(call, a0, a1, a2) : -ENOSYS;
+}
+
+int arch_private(enum private_call call, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 *value)
+{
+	if (!host->on_private && value)
+		*value = PRIVATE_NOT_WANTED;
+	return host->on_private ? host->on_private(call, a0, a1, a2, a3, a4, value) : -ENOSYS;
 }
 
 s64 arch_update_now(void)

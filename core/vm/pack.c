@@ -231,7 +231,7 @@ static int check_vm(const struct pack_header *h, const struct vm_config *vm, u32
 	error = check_vm_size(h, vm, c);
 	if (error)
 		return error;
-	if ((vm->flags & ~(VM_ROOT | VM_CONFIDENTIAL)) || vm->reserved)
+	if ((vm->flags & ~(VM_ROOT | VM_CONFIDENTIAL)) || vm->private_number)
 		return BAD(c, "VM %s: flags %x are not supported", vm->name, vm->flags);
 	if (vm->autostart > 1)
 		return BAD(c, "VM %s: autostart is %u", vm->name, vm->autostart);

@@ -12,6 +12,7 @@
 #include "core/vcpu/idmap.h"
 #include "core/vcpu/vcpu.h"
 
+struct confidential;
 struct vdev;
 
 struct vm {
@@ -27,6 +28,7 @@ struct vm {
 	struct vdev *dev[VM_MAX_DEVICES]; /* NULL where the slot is empty */
 	u64 held;	/* atomic: vm_freeze keeps its vCPUs and devices still, though it is VM_RUNNING */
 	u64 end_wanted; /* enum vm_stop_reason + 1 of a guest that asked for its end, 0: none */
+	struct confidential *confidential; /* core/private; NULL: it is an ordinary VM */
 	u64 extent_check
 		[VM_MAX_EXTENTS]; /* of config.extents: see backing_check. Last: offsets below 2 KiB cost less */
 };
@@ -35,6 +37,12 @@ struct vm {
 static inline bool vm_is_root(const struct vm *vm)
 {
 	return vm->config.flags & VM_ROOT;
+}
+
+/* The warden has its memory and registers: see core/private/private.h. */
+static inline bool vm_is_confidential(const struct vm *vm)
+{
+	return vm->config.flags & VM_CONFIDENTIAL;
 }
 
 /* All VMs of the host by index; NULL where there is none. Set while a life starts, constant afterwards. */
