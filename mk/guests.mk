@@ -2,7 +2,7 @@
 # of guests/ in GUESTS. They share guests/lib, core's string functions and libfdt. (The initrd of the stock
 # kernel is in initrd.mk.)
 
-GUESTS := bench hostile pmsg sequence takeover witness
+GUESTS := bench hostile pmsg secret sequence takeover witness
 
 GUEST := $(BUILD)/guests
 GUEST_CFLAGS := $(LANGUAGE) $(PATHS) -Iarch/riscv64/include -O2 -g -march=rv64imac_zicsr_zifencei -mabi=lp64 \

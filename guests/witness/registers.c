@@ -2,7 +2,7 @@
 #include "guests/lib/csr.h"
 #include "guests/lib/guest.h"
 #include "guests/lib/sbi.h"
-#include "guests/witness/hold.h"
+#include "guests/lib/hold.h"
 #include "guests/witness/witness.h"
 
 #define SSTATUS_VS (3ull << 9)

@@ -1,6 +1,6 @@
 /* Registers held over something: see hold.S, which knows the offsets. */
-#ifndef GUESTS_WITNESS_HOLD_H
-#define GUESTS_WITNESS_HOLD_H
+#ifndef GUESTS_LIB_HOLD_H
+#define GUESTS_LIB_HOLD_H
 
 #include "abi/types.h"
 
