@@ -187,7 +187,7 @@ struct recorder_record {
 
 /* A word of the estate to be written: the effect of a transaction. */
 struct redo_op {
-	u64 offset; /* of the word, from the start of the estate */
+	u64 word; /* its host physical address */
 	u64 value;
 };
 

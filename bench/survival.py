@@ -34,9 +34,8 @@ KEEPING_CAPTION = f"""
 What keeping the estate takes of an exit, in instructions of the hypervisor from the guest's trap to its return; medians, and for
 the stock kernel, whose workload uses memory, a disk and its registers, the means of all exits for some seconds
   keeping: those of lines that begin, fill, commit or read a transaction, or store to the estate, as the debug information has
-  them: counting the exit and the hart's beat, staging, committing, applying. Storing the call's result and pc is in it, which any
-  hypervisor does, so it is more than is added. The saving of registers at the entry is not: any hypervisor does that. Goal:
-  {GOAL_PERCENT} %
+  them: the hart's beat, staging, committing, applying. What any hypervisor does is not in it: saving registers, counting exits,
+  and the one store by which a word gets its new value. Goal, for the mean: {GOAL_PERCENT} %
 """
 
 MEMORY_CAPTION = """

@@ -78,7 +78,7 @@ int mmio_access(struct vcpu *v, struct txn *t, gpa_t at, unsigned bytes, bool wr
 	else
 		error = device->read(vm, unit, t, offset, bytes, value);
 	if (!error) {
-		changed = t->count != 0;
+		changed = !txn_is_empty(t);
 		finish(v, t, *value, cookie);
 		txn_commit(t);
 		/* A device that changed nothing has changed no interrupt line either. */

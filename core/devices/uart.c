@@ -335,7 +335,8 @@ bool uart_valid(const struct vm *vm)
 
 void uart_resume(struct vm *vm)
 {
-	const struct txn nothing = { .redo = NULL, .count = 0 };
+	struct redo_entry none;
+	const struct txn nothing = { .redo = &none, .next = none.op };
 
 	lock_take(&vm->dev_lock);
 	plic_restore_line(vm, GUEST_UART_IRQ, uart_cause(&vm->s->uart, &nothing) != IIR_NONE);

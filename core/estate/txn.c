@@ -10,11 +10,9 @@ void txn_overflow(void)
 
 u64 txn_get(const struct txn *t, const u64 *word)
 {
-	u64 offset = (u64)((uintptr_t)word - estate_base());
-
-	for (u64 i = t->count; i-- > 0;) {
-		if (t->redo->op[i].offset == offset)
-			return t->redo->op[i].value;
+	for (const struct redo_op *op = t->next; op-- > t->redo->op;) {
+		if (op->word == (u64)(uintptr_t)word)
+			return op->value;
 	}
 	return estate_load(word);
 }
@@ -50,11 +48,11 @@ int txn_recover(struct redo_entry *redo)
 	if (count > REDO_MAX)
 		return -EINVAL;
 	for (u64 i = 0; i < count; i++) {
-		if (!word_transactional(redo->op[i].offset))
+		if (!word_transactional(redo->op[i].word - estate_base()))
 			return -EINVAL;
 	}
 	for (u64 i = 0; i < count; i++)
-		estate_store((u64 *)(estate_base() + redo->op[i].offset), redo->op[i].value);
+		estate_store((u64 *)(uintptr_t)redo->op[i].word, redo->op[i].value);
 	if (count)
 		estate_store(&redo->count, 0);
 	return 0;

@@ -18,16 +18,24 @@
 /* Staged effects of the operation that the calling hart has under way. */
 struct txn {
 	struct redo_entry *redo;
-	u64 base; /* of the estate */
-	u64 count;
+	struct redo_op *next; /* behind the last that is staged */
 };
 
 /* Begins with nothing staged. `redo` belongs to the calling hart (tests: to anyone). */
 static inline void txn_begin(struct txn *t, struct redo_entry *redo)
 {
 	t->redo = redo;
-	t->base = estate_base();
-	t->count = 0;
+	t->next = redo->op;
+}
+
+static inline bool txn_is_empty(const struct txn *t)
+{
+	return t->next == t->redo->op;
+}
+
+static inline u64 txn_count(const struct txn *t)
+{
+	return (u64)(t->next - t->redo->op);
 }
 
 /* Ends a life by assertion if an operation has more effects than an entry holds. */
@@ -36,13 +44,13 @@ _Noreturn void txn_overflow(void);
 /* Stages: `word` of the estate will be `value`. A later value for the same word wins. */
 static inline void txn_set(struct txn *t, u64 *word, u64 value)
 {
-	struct redo_op *op = &t->redo->op[t->count];
+	struct redo_op *op = t->next;
 
-	if (__builtin_expect(t->count == REDO_MAX, 0))
+	if (__builtin_expect(op == &t->redo->op[REDO_MAX], 0))
 		txn_overflow();
-	estate_store(&op->offset, (u64)(uintptr_t)word - t->base);
+	estate_store(&op->word, (u64)(uintptr_t)word);
 	estate_store(&op->value, value);
-	t->count++;
+	t->next = op + 1;
 }
 
 /* The value that `word` will have: the staged one, or what is there. */
@@ -52,17 +60,16 @@ u64 txn_get(const struct txn *t, const u64 *word);
 static inline void txn_commit(struct txn *t)
 {
 	struct redo_entry *redo = t->redo;
-	const struct redo_op *op = redo->op;
-	const struct redo_op *end = op + t->count;
-	u64 base = t->base;
+	const struct redo_op *op = redo->op, *end = t->next;
 
 	if (op == end)
 		return;
-	estate_store(&redo->count, t->count);
-	for (; op < end; op++)
-		estate_store((u64 *)(base + op->offset), op->value);
+	estate_store(&redo->count, txn_count(t));
+	do
+		estate_store((u64 *)(uintptr_t)op->word, op->value);
+	while (++op < end);
 	estate_store(&redo->count, 0);
-	t->count = 0;
+	t->next = redo->op;
 }
 
 /*
@@ -71,18 +78,18 @@ static inline void txn_commit(struct txn *t)
  */
 static inline void txn_commit_begin(const struct txn *t)
 {
-	estate_store(&t->redo->count, t->count);
+	estate_store(&t->redo->count, txn_count(t));
 }
 
 static inline void txn_commit_end(struct txn *t)
 {
 	estate_store(&t->redo->count, 0);
-	t->count = 0;
+	t->next = t->redo->op;
 }
 
 /*
  * For the heir: finishes what a dead life committed. -EINVAL, and nothing applied, if the entry is not one that
- * txn_commit can have left (count, alignment, offsets inside VM and vCPU records).
+ * txn_commit can have left (count, alignment, words of VM and vCPU records).
  */
 int txn_recover(struct redo_entry *redo);
 

@@ -88,11 +88,11 @@ static void a_damaged_transaction_is_emptied(void **state)
 		hart = start_and_stop();
 		redo = &estate.harts[hart].redo;
 		redo->count = kind == 0 ? REDO_MAX + 1 : 2;
-		redo->op[0] = (struct redo_op){ (u64)&vms[0]->s->boots - estate.base, 77 };
+		redo->op[0] = (struct redo_op){ (u64)&vms[0]->s->boots, 77 };
 		/* Unaligned, in a cold record, outside. */
-		redo->op[1].offset = kind == 1	 ? redo->op[0].offset + 1
-				     : kind == 2 ? (u64)estate_vm(0)->config[0] - estate.base
-						 : estate.size;
+		redo->op[1].word = kind == 1   ? redo->op[0].word + 1
+				   : kind == 2 ? (u64)estate_vm(0)->config[0]
+					       : estate.base + estate.size;
 		exits_heir(hart);
 		assert_int_equal(vms[0]->s->boots, 0);
 		assert_int_equal(estate.harts[hart].redo.count, 0);

@@ -189,12 +189,11 @@ static void impossible_entries_are_refused(void **state)
 	offsets[n++] = 1ull << 63;
 	memset(&good, 0, sizeof(good));
 	good.count = 2;
-	good.op[0] = (struct redo_op){ .offset = offset_of(&estate_vm(1)->state.boots), .value = 77 };
-	good.op[1] =
-		(struct redo_op){ .offset = offset_of(&estate_vcpu(estate.vcpu_count - 1)->pc), .value = 78 };
+	good.op[0] = (struct redo_op){ .word = (u64)&estate_vm(1)->state.boots, .value = 77 };
+	good.op[1] = (struct redo_op){ .word = (u64)&estate_vcpu(estate.vcpu_count - 1)->pc, .value = 78 };
 	for (unsigned i = 0; i < n; i++) {
 		bad = good;
-		bad.op[1].offset = offsets[i];
+		bad.op[1].word = estate.base + offsets[i];
 		refused(&bad);
 	}
 	bad = good;
