@@ -123,6 +123,9 @@ struct machine_record {
 
 #define LIFE_COUNT 64
 
+/* So many bytes before entry_begin a hart is found that has trapped in the trap entry: see arch/riscv64/entry.S. */
+#define LIFE_ENTRY_CAUGHT 8
+
 /* One life's history; slot number % LIFE_COUNT of a ring. Written by that life, its end by the heir. Times in ticks. */
 struct life_record {
 	u64 number; /* 1 for the first; 0: unused */
@@ -144,7 +147,7 @@ struct life_record {
 	/* The trap entry's window, as addresses in this life's slot: see arch/riscv64/entry.S. */
 	u64 entry_begin;
 	u64 entry_swapped; /* a0 and sscratch are swapped */
-	u64 entry_moved;   /* every register is in the record but a0, which is in sscratch */
+	u64 entry_moved;   /* as before, but t0 and tp are in the record */
 	u64 entry_saved;   /* all is in the record */
 	u64 build;	   /* first 8 bytes of its image's build id, the first the highest; 0: not known */
 	u64 undone; /* 1: it was an update that did not report for duty: the image before it was started again */

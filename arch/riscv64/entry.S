@@ -7,33 +7,63 @@
  *
  *   entry_begin    nothing has happened: all registers as found
  *   entry_swapped  a0 is in sscratch, the others as found
- *   entry_moved    all in the record, but a0 is in sscratch
+ *   entry_moved    a0 is in sscratch; t0 and tp are in the record
  *   entry_saved    all in the record
  *
- * so the code between them is straight and changes nothing else.  While guest_enter loads registers the record stays
- * what it was, so that a life may end anywhere there.
+ * and before entry_saved pc, hstatus and sstatus are in their CSRs. So the code between them is straight and changes
+ * nothing else. While guest_enter loads registers the record stays what it was, so that a life may end anywhere there.
+ *
+ * Where registers are the guest's there is no stack and nothing to call. A trap there, which only a fault of this life can
+ * cause, must not lead to guest_exit, which would save what is no guest's: stvec leads to one of two loops, in which the
+ * watchdog finds the hart. Of the first the heir knows that the record is what it was; of the second, LIFE_ENTRY_CAUGHT
+ * before entry_begin, that t0, tp and the trap CSRs are in the record, a0 is in sscratch and all others are in the hart. The
+ * addresses of the two and of guest_exit differ in bits that one instruction can change. What is left open is the first
+ * ten instructions of guest_exit and the last three of guest_enter.
  *
  * The .cfi lines are for backtraces of a dead life: guest_exit is where one ends, hs_trap leads to what trapped.
  */
 #include "gen/offsets.h"
 
+/* stvec is entry_going_in, guest_exit, entry_coming_out, in turns: + 8, + 24, + 16 from an address that ends in 0. */
+#define ENTRY_OUTSIDE	16
+#define ENTRY_INSIDE	8
+
 	.cfi_sections .debug_frame
 	.option norelax
 	.text
-	.balign	4
-	.globl	guest_exit, entry_begin, entry_swapped, entry_moved, entry_saved
+	.balign	32
+	.globl	guest_exit, entry_begin, entry_swapped, entry_moved, entry_saved, entry_going_in
 	.type	guest_exit, @function
-guest_exit:
 	.cfi_startproc
 	.cfi_undefined ra
+	.8byte	0
+entry_going_in:
+	wfi
+	j	entry_going_in
+	.balign	8
+entry_coming_out:
+	wfi
+	j	entry_coming_out
+	.balign	8
+guest_exit:
 entry_begin:
 	csrrw	a0, sscratch, a0
 entry_swapped:
+	sd	t0, VCPU_X_t0(a0)
+	sd	tp, VCPU_X_tp(a0)
+	csrr	t0, sepc
+entry_moved:
+	sd	t0, VCPU_pc(a0)
+	csrr	t0, hstatus
+	sd	t0, VCPU_hstatus(a0)
+	csrr	t0, sstatus
+	sd	t0, VCPU_sstatus(a0)
+	csrci	stvec, ENTRY_INSIDE
+	csrr	t0, sscratch
+	sd	t0, VCPU_X_a0(a0)
 	sd	ra, VCPU_X_ra(a0)
 	sd	sp, VCPU_X_sp(a0)
 	sd	gp, VCPU_X_gp(a0)
-	sd	tp, VCPU_X_tp(a0)
-	sd	t0, VCPU_X_t0(a0)
 	sd	t1, VCPU_X_t1(a0)
 	sd	t2, VCPU_X_t2(a0)
 	sd	s0, VCPU_X_s0(a0)
@@ -59,15 +89,6 @@ entry_swapped:
 	sd	t4, VCPU_X_t4(a0)
 	sd	t5, VCPU_X_t5(a0)
 	sd	t6, VCPU_X_t6(a0)
-	csrr	t0, sscratch
-entry_moved:
-	sd	t0, VCPU_X_a0(a0)
-	csrr	t0, sepc
-	sd	t0, VCPU_pc(a0)
-	csrr	t0, hstatus
-	sd	t0, VCPU_hstatus(a0)
-	csrr	t0, sstatus
-	sd	t0, VCPU_sstatus(a0)
 entry_saved:
 	ld	tp, VCPU_HART(a0)
 	ld	t0, HART_TRAP_VECTOR(tp)
@@ -87,12 +108,9 @@ guest_enter:
 	ld	t0, VCPU_ENTRY(a0)
 	csrw	stvec, t0
 	csrw	sscratch, a0
-	ld	t0, VCPU_pc(a0)
-	ld	t1, VCPU_hstatus(a0)
-	ld	t2, VCPU_sstatus(a0)
-	csrw	sepc, t0
-	csrw	hstatus, t1
-	csrw	sstatus, t2
+	/* What it delegates shows in the guest's sie: a fault in it would show before any check could come. */
+	li	t0, HART_HIDELEG_
+	csrw	hideleg, t0
 	ld	ra, VCPU_X_ra(a0)
 	.cfi_undefined ra
 	ld	sp, VCPU_X_sp(a0)
@@ -121,9 +139,19 @@ guest_enter:
 	ld	s10, VCPU_X_s10(a0)
 	ld	s11, VCPU_X_s11(a0)
 	ld	t3, VCPU_X_t3(a0)
+	ld	t4, VCPU_pc(a0)
+	ld	t5, VCPU_hstatus(a0)
+	ld	t6, VCPU_sstatus(a0)
+	csrw	sepc, t4
+	csrw	hstatus, t5
+	csrw	sstatus, t6
 	ld	t4, VCPU_X_t4(a0)
 	ld	t5, VCPU_X_t5(a0)
+	/* Registers of somewhere else, or a record of nobody's at the exit, if one of the two has changed meanwhile. */
+	csrr	t6, sscratch
+	bne	t6, a0, entry_going_in
 	ld	t6, VCPU_X_t6(a0)
+	csrsi	stvec, ENTRY_OUTSIDE
 	ld	a0, VCPU_X_a0(a0)
 	sret
 	.cfi_endproc

@@ -1,14 +1,25 @@
 /* Registers that the dead life had not saved yet; see found.h and entry.S. */
 #include "arch/riscv64/found.h"
+#include "arch/riscv64/csr.h"
 #include "arch/riscv64/vcpu_load.h"
 #include "core/estate/estate.h"
+#include "core/lib/log.h"
 #include "core/survive/crash.h"
 
-static void take_general(struct vcpu_record *r, const struct hart_found *f, u64 a0)
+#define TP 4u
+#define T0 5u
+#define A0 10u
+
+/* A set of x1 to x31. */
+#define ALL_GENERAL (~1u)
+#define BIT(n)	    (1u << (n))
+
+static void take_general(struct vcpu_record *r, const struct hart_found *f, u32 which)
 {
-	for (unsigned n = 1; n < 32; n++)
-		estate_store(&r->x[n], f->x[n]);
-	estate_store(&r->x[10], a0);
+	for (unsigned n = 1; n < 32; n++) {
+		if (which & BIT(n))
+			estate_store(&r->x[n], f->x[n]);
+	}
 }
 
 static void take_trap_registers(struct vcpu_record *r, const struct hart_found *f)
@@ -30,19 +41,28 @@ static const struct life_record *life_of(const struct hart_record *h)
 	return number && life->number == number ? life : NULL;
 }
 
-/* The hart was in the hypervisor: is the pc inside the trap entry, and how far did that come? */
-static void complete_entry(struct vcpu_record *r, const struct hart_record *h)
+/*
+ * The hart was in the hypervisor: is the pc inside the trap entry, and how far did that come? False: the guest's registers
+ * are lost, because a trap of the hypervisor's own has overwritten the guest's.
+ */
+static bool complete_entry(struct vcpu_record *r, const struct hart_record *h)
 {
 	const struct hart_found *f = &h->found;
 	const struct life_record *dead = life_of(h);
+	bool is_caught, has_moved;
 
-	if (!dead || f->pc < dead->entry_begin || f->pc >= dead->entry_saved)
-		return;
-	if (f->pc < dead->entry_moved)
-		take_general(r, f, f->pc < dead->entry_swapped ? f->x[10] : f->sscratch);
-	else
-		estate_store(&r->x[10], f->sscratch);
-	take_trap_registers(r, f);
+	if (!dead || f->pc >= dead->entry_saved || f->pc < dead->entry_begin - LIFE_ENTRY_CAUGHT)
+		return true;
+	is_caught = f->pc < dead->entry_begin;
+	has_moved = is_caught || f->pc >= dead->entry_moved;
+	if (!is_caught && !(f->hstatus & HSTATUS_SPV))
+		return false;
+	take_general(r, f, has_moved ? ALL_GENERAL & ~(BIT(T0) | BIT(TP)) : ALL_GENERAL);
+	if (has_moved || f->pc >= dead->entry_swapped)
+		estate_store(&r->x[A0], f->sscratch);
+	if (!is_caught)
+		take_trap_registers(r, f);
+	return true;
 }
 
 u64 found_collect(struct hart *hart)
@@ -54,9 +74,15 @@ u64 found_collect(struct hart *hart)
 		struct vcpu_record *r = estate_vcpu(index);
 
 		if (h->found.state == FOUND_HS) {
-			complete_entry(r, h);
+			if (!complete_entry(r, h)) {
+				log_line(
+					"vCPU record %lu: its registers are lost, by a trap in the trap entry",
+					index);
+				estate_store(&r->park_reason, PARK_RECORD);
+				estate_store(&r->state, VCPU_PARKED);
+			}
 		} else if (h->found.state == FOUND_PARKED) {
-			take_general(r, &h->found, h->found.x[10]);
+			take_general(r, &h->found, ALL_GENERAL);
 			take_trap_registers(r, &h->found);
 		}
 		vcpu_collect(hart);

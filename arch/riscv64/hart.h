@@ -66,6 +66,9 @@ static inline struct hart *this_hart(void)
 	 1ull << CAUSE_STORE_MISALIGNED | 1ull << CAUSE_ECALL_U | 1ull << CAUSE_FETCH_PAGE |         \
 	 1ull << CAUSE_LOAD_PAGE | 1ull << CAUSE_STORE_PAGE)
 
+/* Interrupts that are: of the hypervisor's own to the guest. */
+#define HART_HIDELEG (IRQ_VSSI | IRQ_VSTI | IRQ_VSEI)
+
 /* Sets up the calling hart: CSRs, page table, trap vector, canary. Interrupts stay off. Its callers do not return. */
 void hart_init(struct hart *hart);
 

@@ -2,6 +2,7 @@
 #include "abi/estate.h"
 #include "abi/image.h"
 #include "abi/warden.h"
+#include "arch/riscv64/csr.h"
 #include "arch/riscv64/hart.h"
 #include "arch/riscv64/slot.h"
 
@@ -26,6 +27,7 @@ void offsets(void)
 	DEFINE(VCPU_vtype, offsetof(struct vcpu_record, vtype));
 	DEFINE(VCPU_F, offsetof(struct vcpu_record, f));
 	DEFINE(VCPU_V, offsetof(struct vcpu_record, v));
+	DEFINE(HART_HIDELEG_, HART_HIDELEG);
 	DEFINE(HART_STACK, offsetof(struct hart, stack));
 	DEFINE(HART_EMERGENCY_STACK, offsetof(struct hart, emergency_stack));
 	DEFINE(HART_TRAP_T6, offsetof(struct hart, trap_t6));

@@ -5,8 +5,8 @@
 #include "core/lib/string.h"
 #include "core/vm/vm.h"
 
-/* entry.S: where the guest's exits go. */
-void guest_exit(void);
+/* entry.S: where traps go while guest_enter loads the guest's registers. */
+void entry_going_in(void);
 
 /* lazy.S; the unit is on. */
 void fp_save(struct vcpu_record *r);
@@ -82,7 +82,7 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 		delegate_illegal(false);
 	}
 	estate_store(&r->volatile_hart, (u64)(uintptr_t)hart);
-	estate_store(&r->volatile_entry, (u64)(uintptr_t)guest_exit);
+	estate_store(&r->volatile_entry, (u64)(uintptr_t)entry_going_in);
 	estate_store(&hart->record->vcpu, v->index);
 	hart->current = v;
 	v->loaded_at = arch_time();
@@ -126,7 +126,7 @@ void vcpu_collect(struct hart *hart)
 	struct vcpu_record *r = estate_vcpu(index);
 
 	/* The life before may have died because this had changed, and what is not delegated reads as 0. */
-	csr_write(hideleg, IRQ_VSSI | IRQ_VSTI | IRQ_VSEI);
+	csr_write(hideleg, HART_HIDELEG);
 	save_switch_registers(r);
 	if (hart->record->lazy == index)
 		lazy_save(r);

@@ -199,8 +199,11 @@ void adopt_vcpu_arrived(u64 index)
 	struct vcpu *v = vcpu_of(index);
 
 	/* The one of the heir's first hart was collected before anything was adopted, and is no different from all others. */
-	if (v && v->away)
-		hand_over(v);
+	if (!v || !v->away)
+		return;
+	hand_over(v);
+	/* Its registers may have been lost on the way. */
+	end_if_parked(v->vm);
 }
 
 void adopt_resume(void)

@@ -500,6 +500,8 @@ enum vm_stop_reason vm_reason_of_park(u64 reason)
 		return VM_REASON_MEMORY;
 	case PARK_TABLES:
 		return VM_REASON_TABLES;
+	case PARK_RECORD:
+		return VM_REASON_RECORD;
 	default:
 		return VM_REASON_UNHANDLED;
 	}

@@ -1,4 +1,6 @@
 /* An interpreter of the straight parts of arch/riscv64/entry.S: it reads the source that the target is built from. */
+#include "arch/riscv64/csr.h"
+#include "arch/riscv64/hart.h"
 #include "tests/exits/exits.h"
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +10,8 @@
 struct instruction {
 	char op[8];
 	unsigned reg;
-	u64 offset; /* sd, ld: in the record; csrr, csrw, csrrw: of the register in struct exits_csrs */
+	u64 offset; /* sd, ld: in the record; csr...: of the register in struct exits_csrs */
+	u64 value;  /* li, csrsi, csrci */
 	unsigned line;
 };
 
@@ -61,6 +64,7 @@ static u64 csr_offset(const char *name)
 		{ "hstatus", offsetof(struct exits_csrs, hstatus) },
 		{ "sstatus", offsetof(struct exits_csrs, sstatus) },
 		{ "stvec", offsetof(struct exits_csrs, stvec) },
+		{ "hideleg", offsetof(struct exits_csrs, hideleg) },
 	};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(table); n++) {
@@ -94,6 +98,16 @@ static void decode(struct code *c, const char *line, unsigned number)
 		i->offset = csr_offset(b);
 		if (i->reg != 10)
 			host_fail("entry.S: an exchange of two registers");
+	} else if (sscanf(line, " csrsi %31[a-z], ENTRY_%31[A-Z]", a, b) == 2 ||
+		   sscanf(line, " csrci %31[a-z], ENTRY_%31[A-Z]", a, b) == 2) {
+		i->offset = csr_offset(a);
+		i->value = strcmp(b, "INSIDE") == 0 ? 8 : 16;
+	} else if (sscanf(line, " li %31[a-z0-9], HART_%31[A-Z_]", a, b) == 2) {
+		i->reg = register_number(a);
+		i->value = HART_HIDELEG;
+	} else if (sscanf(line, " bne %31[a-z0-9], %31[a-z0-9], entry_going_in", a, b) == 2) {
+		i->reg = register_number(a);
+		i->value = register_number(b);
 	} else {
 		(void)fprintf(stderr, "%s:%u: %s", SOURCE, number, line);
 		host_fail("entry.S: what the interpreter does not know");
@@ -147,6 +161,16 @@ unsigned entry_length(void)
 	return leave.count;
 }
 
+unsigned entry_caught_from(void)
+{
+	parse();
+	for (unsigned n = 0; n < leave.count; n++) {
+		if (strcmp(leave.at[n].op, "csrci") == 0)
+			return n + 1;
+	}
+	host_fail("entry.S: traps in the trap entry are not caught");
+}
+
 void entry_labels(unsigned labels[4])
 {
 	parse();
@@ -167,6 +191,15 @@ static void execute(struct exits_hart *h, const struct instruction *i)
 		h->x[i->reg] = *csr;
 	} else if (strcmp(i->op, "csrw") == 0) {
 		*csr = h->x[i->reg];
+	} else if (strcmp(i->op, "csrsi") == 0) {
+		*csr |= i->value;
+	} else if (strcmp(i->op, "csrci") == 0) {
+		*csr &= ~i->value;
+	} else if (strcmp(i->op, "li") == 0) {
+		h->x[i->reg] = i->value;
+	} else if (strcmp(i->op, "bne") == 0) {
+		if (h->x[i->reg] != h->x[i->value])
+			host_fail("entry.S: the record's address is not what it was");
 	} else {
 		old = *csr;
 		*csr = h->x[10];

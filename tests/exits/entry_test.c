@@ -116,6 +116,57 @@ static void heirs_that_die_first(void **state)
 	}
 }
 
+/* Instruction `end` traps: the hart comes to where stvec leads, with what a trap out of HS-mode leaves. */
+static void trap_in_entry(unsigned n, unsigned end)
+{
+	struct exits_hart *h = &exits_harts[n];
+	bool is_caught = end >= entry_caught_from();
+
+	trap_until(n, end);
+	h->csr.sepc = h->pc;
+	h->csr.scause = 13;
+	h->csr.hstatus &= ~HSTATUS_SPV;
+	h->csr.sstatus |= SSTATUS_SPP;
+	h->pc = CODE(fixture_life);
+	if (is_caught)
+		h->pc -= end % 2 ? LIFE_ENTRY_CAUGHT : LIFE_ENTRY_CAUGHT / 2;
+}
+
+static void a_trap_in_the_entry_is_caught(void **state)
+{
+	(void)state;
+	for (unsigned end = entry_caught_from(); end <= entry_length(); end++) {
+		unsigned hart = start_scene();
+
+		trap_in_entry(hart, end);
+		/* What the entry has loaded by then is its own. */
+		exits_harts[hart].x[4] = exits_harts[hart].x[5] = exits_harts[hart].x[10] = 0xbad;
+		exits_stop(hart);
+		exits_heir(hart);
+		assert_recovered(end);
+	}
+}
+
+/* Its registers are gone: that VM ends with its reason, whichever hart it was on, and the others go on. */
+static void a_trap_before_that_costs_the_vm(void **state)
+{
+	(void)state;
+	for (unsigned end = 0; end < entry_caught_from(); end++) {
+		unsigned hart = start_scene();
+		unsigned boot = (unsigned)exits_hart_of(&vms[1]->vcpu[0]);
+
+		trap_in_entry(hart, end);
+		exits_harts[boot].csr.sepc = exits_harts[boot].pc;
+		exits_harts[boot].where = EXITS_HS;
+		entry_execute(&exits_harts[boot], CODE(fixture_life), entry_length());
+		exits_stop(hart);
+		exits_heir(end % 2 ? boot : hart);
+		assert_int_equal(vms[0]->s->run_state, VM_CRASHED);
+		assert_int_equal(vms[0]->s->reason, VM_REASON_RECORD);
+		assert_int_equal(vms[1]->s->run_state, VM_RUNNING);
+	}
+}
+
 /* In and out again: nothing of the guest's changes, and nothing of it is taken from anywhere but the record. */
 static void guest_enter_loads_what_guest_exit_saves(void **state)
 {
@@ -151,6 +202,8 @@ int main(void)
 		cmocka_unit_test(every_instruction),
 		cmocka_unit_test(every_instruction_of_another_hart),
 		cmocka_unit_test(heirs_that_die_first),
+		cmocka_unit_test(a_trap_in_the_entry_is_caught),
+		cmocka_unit_test(a_trap_before_that_costs_the_vm),
 		cmocka_unit_test(guest_enter_loads_what_guest_exit_saves),
 	};
 

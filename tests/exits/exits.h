@@ -77,6 +77,9 @@ void *exits_ram(struct vm *vm, u64 gpa);
 /* Instructions between the labels entry_begin and entry_saved. */
 unsigned entry_length(void);
 
+/* Number of the first instruction whose trap is caught (entry_coming_out). */
+unsigned entry_caught_from(void);
+
 /* Numbers of the instructions at the four labels (struct life_record). */
 void entry_labels(unsigned labels[4]);
 

@@ -15,8 +15,8 @@ void hs_trap(void)
 {
 }
 
-void guest_exit(void);
-void guest_exit(void)
+void entry_going_in(void);
+void entry_going_in(void)
 {
 }
 
