@@ -11,6 +11,7 @@
 #include "core/devices/console.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/survive/scrub.h"
 #include "core/vcpu/sched.h"
 
 #define SBI_SPEC_VERSION 0x02000000ul
@@ -418,6 +419,9 @@ __attribute__((no_stack_protector)) void guest_sbi(struct hart *hart, struct vcp
 		e->handle(&c);
 	else
 		c.error = SBI_ERR_NOT_SUPPORTED;
-	if (!c.no_return)
-		commit_result(&c);
+	if (c.no_return)
+		return;
+	if (__builtin_expect(c.error != SBI_SUCCESS, 0))
+		scrub_doubt(v->vm);
+	commit_result(&c);
 }

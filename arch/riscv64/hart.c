@@ -20,6 +20,7 @@
 #include "core/root/takeover.h"
 #include "core/survive/adopt.h"
 #include "core/survive/life.h"
+#include "core/survive/scrub.h"
 #include "core/vcpu/sched.h"
 #include "core/vm/vm.h"
 #include "drivers/plic.h"
@@ -102,8 +103,8 @@ void arch_gstage_fence(unsigned vmid, u64 set, gpa_t from, u64 bytes)
 		firmware_hfence_gvma_vmid(set, bytes ? from.a : 0, bytes ? bytes : ~0ull, vmid);
 }
 
-#define GUEST_INTERRUPTS (IRQ_VSSI | IRQ_VSTI | IRQ_VSEI)
-#define GUEST_COUNTERS	 7 /* cycle, time, instret */
+#define HOST_INTERRUPTS (IRQ_SSI | IRQ_STI | IRQ_SEI)
+#define GUEST_COUNTERS	7 /* cycle, time, instret */
 
 /* Named by the compiler: a function's frame has been overwritten. */
 _Noreturn void __stack_chk_fail(void); /* NOLINT(bugprone-reserved-identifier) */
@@ -130,7 +131,7 @@ __attribute__((no_stack_protector)) void hart_init(struct hart *hart)
 	hart->trap_vector = (u64)(uintptr_t)hs_trap;
 	csr_write(stvec, hart->trap_vector);
 	csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM);
-	csr_write(hideleg, GUEST_INTERRUPTS);
+	csr_write(hideleg, HART_HIDELEG);
 	csr_write(hie, 0);
 	csr_write(hvip, 0);
 	csr_write(hgeie, 0);
@@ -146,7 +147,7 @@ __attribute__((no_stack_protector)) void hart_init(struct hart *hart)
 	hfence_gvma_all();
 	hfence_vvma_all();
 	csr_write(stimecmp, ~0ull);
-	csr_write(sie, IRQ_SSI | IRQ_STI | IRQ_SEI);
+	csr_write(sie, HOST_INTERRUPTS);
 	hart->timer = ~0ull;
 	hart->hgatp = 0;
 	hart->last_vcpu = NO_VCPU;
@@ -160,12 +161,15 @@ void hart_check_rules(const struct hart *hart)
 {
 	u64 hedeleg = csr_read(hedeleg) & ~(1ull << CAUSE_ILLEGAL), hideleg = csr_read(hideleg);
 	u64 henvcfg = csr_read(henvcfg), hcounteren = csr_read(hcounteren);
+	u64 hgatp = csr_read(hgatp), sie = csr_read(sie), stimecmp = csr_read(stimecmp);
 
-	if (hedeleg == HART_HEDELEG && hideleg == GUEST_INTERRUPTS && henvcfg == hart->henvcfg &&
-	    hcounteren == GUEST_COUNTERS)
-		return;
-	panic("hart %u: CSRs for guests have changed: hedeleg 0x%lx, hideleg 0x%lx, henvcfg 0x%lx, hcounteren 0x%lx",
-	      hart->index, hedeleg, hideleg, henvcfg, hcounteren);
+	if (hedeleg != HART_HEDELEG || hideleg != HART_HIDELEG || henvcfg != hart->henvcfg ||
+	    hcounteren != GUEST_COUNTERS)
+		panic("hart %u: CSRs for guests have changed: hedeleg 0x%lx, hideleg 0x%lx, henvcfg 0x%lx, hcounteren 0x%lx",
+		      hart->index, hedeleg, hideleg, henvcfg, hcounteren);
+	if (hgatp != hart->hgatp || sie != HOST_INTERRUPTS || stimecmp != hart->timer)
+		panic("hart %u: CSRs have changed: hgatp 0x%lx, sie 0x%lx, stimecmp 0x%lx", hart->index,
+		      hgatp, sie, stimecmp);
 }
 
 void hart_secondary(struct hart *hart)
@@ -353,6 +357,10 @@ static inline bool is_kicked(struct hart *hart)
 	return __builtin_expect(hart->kicked != 0, 0);
 }
 
+/* Compared in a round, and each time that a hart has nothing to do. */
+#define ROUND_PIECES 2
+#define IDLE_PIECES  16
+
 void hart_loop(void)
 {
 	struct hart *hart = this_hart();
@@ -388,6 +396,7 @@ void hart_loop(void)
 				continue;
 			next = sooner(sooner(next, control_next()),
 				      sooner(recorder_next(), host_dump_next()));
+			scrub_some(hart->index, IDLE_PIECES, NULL);
 			wait_for_work(hart, next);
 			continue;
 		}
@@ -403,8 +412,9 @@ void hart_loop(void)
 		if (__builtin_expect(v->strike, 0))
 			next = sooner(next, native_strike(hart, v));
 		set_timer(hart, sooner(next, sooner(control_turn(), host_dump_next())));
-		/* What keeps interrupts from a guest shows in no exit. */
+		/* What keeps interrupts from a guest, and what it reads and writes elsewhere, shows in no exit. */
 		hart_check_rules(hart);
+		scrub_some(hart->index, ROUND_PIECES, v->vm);
 		deliver(v);
 		if (v->expected)
 			life_vcpu_back(v);

@@ -116,16 +116,26 @@ void paging_set_writable(u64 from, u64 bytes, bool writable)
 	}
 }
 
-/* Of `table` and the tables below it, but for those of the windows. */
-static void protect_tables(u64 *table, unsigned level)
+/* Calls f for `table` and the tables below it, but for those of the windows. */
+static void each_table(const u64 *table, unsigned level, void (*f)(const void *table, u64 bytes))
 {
 	for (unsigned n = 0; level && n < PAGE_SIZE / sizeof(u64); n++) {
 		u64 e = table[n];
 
 		if (e & PTE_V && !(e & (PTE_R | PTE_X)) && !(level == 2 && n == WINDOW_BASE >> 30))
-			protect_tables((u64 *)(uintptr_t)(e >> 10 << 12), level - 1);
+			each_table((const u64 *)(uintptr_t)(e >> 10 << 12), level - 1, f);
 	}
-	paging_set_writable((u64)(uintptr_t)table, PAGE_SIZE, false);
+	f(table, PAGE_SIZE);
+}
+
+void paging_each_table(void (*f)(const void *table, u64 bytes))
+{
+	each_table(root, 2, f);
+}
+
+static void protect(const void *table, u64 bytes)
+{
+	paging_set_writable((u64)(uintptr_t)table, bytes, false);
 }
 
 void paging_build(void)
@@ -152,7 +162,7 @@ void paging_build(void)
 		window_pages[n] = entry(va, 0);
 		window_block[n] = entry(va + WINDOW_BLOCK, 1);
 	}
-	protect_tables(root, 2);
+	paging_each_table(protect);
 }
 
 void paging_load(void)

@@ -20,6 +20,9 @@ void paging_load(void);
 /* Takes away, or gives back, the right to write to mapped pages. Only while no hart translates with these tables. */
 void paging_set_writable(u64 from, u64 bytes, bool writable);
 
+/* Calls f(table, its bytes) for each table, but for those of the windows, which change all the time. */
+void paging_each_table(void (*f)(const void *table, u64 bytes));
+
 /*
  * Takes away the right to write to what is constant from now on (seal.c). The VMs exist, no other hart of this life runs yet.
  */

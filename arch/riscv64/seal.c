@@ -9,9 +9,10 @@
 #include "arch/riscv64/hart.h"
 #include "arch/riscv64/paging.h"
 #include "core/estate/estate.h"
+#include "core/survive/scrub.h"
 #include "core/vm/vm.h"
 
-extern char image_sealed[], image_data[];
+extern char image_start[], image_sealed[], image_data[];
 
 _Static_assert(ESTATE_WARDEN_OFFSET % PAGE_SIZE == 0 && offsetof(struct vm_record, state) % PAGE_SIZE == 0,
 	       "cold records share no page with hot ones");
@@ -58,5 +59,8 @@ void paging_seal(void)
 	paging_set_writable((u64)(uintptr_t)image_sealed,
 			    (u64)((uintptr_t)image_data - (uintptr_t)image_sealed), false);
 	seal_estate();
+	scrub_add(image_start, (u64)((uintptr_t)image_data - (uintptr_t)image_start));
+	paging_each_table(scrub_add);
+	scrub_begin();
 	paging_load();
 }

@@ -14,11 +14,15 @@
 #include "core/memory/backing.h"
 #include "core/root/root.h"
 #include "core/survive/life.h"
+#include "core/survive/scrub.h"
 
 #define INSTRUCTION_WFI 0x10500073u
 
 void guest_give_up(struct hart *hart, struct vcpu *v, enum vcpu_park_reason reason, const char *text)
 {
+	/* Of the tables it is certain by now. */
+	if (reason != PARK_TABLES)
+		scrub_doubt(v->vm);
 	log_line("%s: vCPU %lu stops: %s (pc 0x%lx)", v->vm->config.name, v->id, text, v->r->pc);
 	estate_store(&v->r->park_reason, reason);
 	estate_store(&v->r->state, VCPU_PARKED);
@@ -32,6 +36,7 @@ void guest_inject(struct hart *hart, struct vcpu *v, u64 cause, u64 value)
 	struct txn *t = arch_txn();
 	u64 status;
 
+	scrub_doubt(v->vm);
 	/* The registers to change live in the hart, where no transaction reaches: so they go to the record and back. */
 	vcpu_unload(hart);
 	status = r->vsstatus & ~(SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_SIE);
@@ -135,8 +140,6 @@ static bool map_passed(struct hart *hart, struct vcpu *v, gpa_t at)
 	return error != -EFAULT;
 }
 
-#define TABLES_CONTRADICT "tables contradict the memory"
-
 /*
  * The tables of a VM are ours, and volatile: what is wrong with them ends with this life, not with the VM. Unless the life
  * before ended of the same, when it must be something else.
@@ -145,9 +148,10 @@ static void tables_contradict(struct hart *hart, struct vcpu *v, u64 at)
 {
 	const struct life_record *before = life_before();
 
-	if (!before || strncmp(before->text, TABLES_CONTRADICT, sizeof(TABLES_CONTRADICT) - 1) != 0)
-		panic(TABLES_CONTRADICT " of %s at 0x%lx", v->vm->config.name, at);
-	guest_give_up(hart, v, PARK_TABLES, TABLES_CONTRADICT);
+	if (!before ||
+	    strncmp(before->text, SCRUB_TABLES_CONTRADICT, sizeof(SCRUB_TABLES_CONTRADICT) - 1) != 0)
+		scrub_tables_contradict(v->vm, at);
+	guest_give_up(hart, v, PARK_TABLES, SCRUB_TABLES_CONTRADICT);
 }
 
 /*
@@ -244,7 +248,7 @@ static void access_fault(struct hart *hart, struct vcpu *v, u64 cause)
 {
 	u64 at = csr_read(stval);
 
-	if (guest_ram_agrees(v->vm))
+	if (scrub_translations(v->vm))
 		guest_inject(hart, v, cause, at);
 	else
 		tables_contradict(hart, v, at);

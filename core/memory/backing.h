@@ -82,10 +82,12 @@ int guest_write(struct vm *vm, gpa_t to, const void *from, size_t bytes);
 int guest_ram_fault(struct vm *vm, gpa_t at, bool write);
 
 /*
- * True if all translations of the VM's RAM lead to what backs it. Walks them all, some 50 instructions for each leaf: for when
- * there is a reason to doubt. Any number of harts at once.
+ * Looks at *count translations of the VM's RAM from `from` on, or at all up to its end, whether they lead to what backs it. *count
+ * is 0 afterwards, and the result where to go on; or it is not, and the result is the address of one that does not, *leaf.
+ * Some 50 instructions for each. Any number of harts at once.
  */
-bool guest_ram_agrees(const struct vm *vm);
+struct gstage_leaf;
+u64 guest_ram_disagrees(const struct vm *vm, u64 from, u64 *count, struct gstage_leaf *leaf);
 
 /* True if `touched`, a VM's words or a copy of them, has the bit for the block of `at` (inside RAM). */
 bool backing_touched(const struct vm *vm, const u64 *touched, gpa_t at);

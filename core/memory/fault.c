@@ -94,17 +94,18 @@ static bool leaf_agrees(const struct vm *vm, u64 at, const struct gstage_leaf *l
 	       run >= leaf_size(leaf) - at % leaf_size(leaf);
 }
 
-bool guest_ram_agrees(const struct vm *vm)
+u64 guest_ram_disagrees(const struct vm *vm, u64 from, u64 *count, struct gstage_leaf *leaf)
 {
-	const u64 base = backing_base(&vm->config);
+	u64 at = from;
 
-	for (u64 at = base; backing_has(&vm->config, at);) {
-		const struct gstage_leaf leaf = gstage_lookup(&vm->gstage, GPA(at));
-
-		if (leaf.rights && !leaf_agrees(vm, at, &leaf))
-			return false;
-		at += leaf_size(&leaf) - at % leaf_size(&leaf);
-		arch_beat();
+	for (; *count && backing_has(&vm->config, at); --*count) {
+		*leaf = gstage_lookup(&vm->gstage, GPA(at));
+		if (leaf->rights && !leaf_agrees(vm, at, leaf))
+			return at;
+		at += leaf_size(leaf) - at % leaf_size(leaf);
+		if (at % (64 * BLOCK_SIZE) == 0)
+			arch_beat();
 	}
-	return true;
+	*count = 0;
+	return at;
 }

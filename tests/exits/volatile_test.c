@@ -26,6 +26,8 @@ static const struct scene_exit unknown_csr = { .name = "an unknown CSR",
 /* A load page fault, which never comes to the hypervisor. */
 static const struct scene_exit undelegated = { .name = "an exception of the guest's own", .cause = 13 };
 
+static const struct scene_exit quiet = { .name = "an interrupt", .cause = SCAUSE_INTERRUPT | 5 };
+
 /* Neither RAM nor a device. */
 static const struct scene_exit nowhere = { .name = "an access to nothing",
 					   .cause = CAUSE_LOAD_GUEST_PAGE,
@@ -135,8 +137,8 @@ static const struct scene_exit access_fault = { .name = "an access fault",
 
 static void a_leaf_that_leads_nowhere_ends_the_life(void **state)
 {
-	/* Bits of the leaf's address: outside of RAM, and inside of it. */
-	static const struct flip flips[] = { { 1, 53 }, { 1, 42 }, { 1, 30 }, { 1, 20 } };
+	/* Bits of the leaf's address: outside of RAM, and no address of a block. */
+	static const struct flip flips[] = { { 1, 53 }, { 1, 42 }, { 1, 30 }, { 1, 18 }, { 1, 10 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(flips); i++) {
@@ -154,6 +156,43 @@ static void a_leaf_that_leads_nowhere_ends_the_life(void **state)
 	scene_start(&access_fault);
 	assert_int_equal(happens(&access_fault), HOST_RETURNED);
 	assert_int_equal(hart_of_guest()->csr.vscause, CAUSE_LOAD_ACCESS);
+}
+
+/* Nothing tells of it: the hart's next round finds it. The VM may have used what it was led to, and whose it is may have lost it. */
+static void a_leaf_that_leads_to_other_memory_stops_the_vm(void **state)
+{
+	static const struct flip block = { 1, 23 };
+	struct flip flip = block;
+
+	(void)state;
+	scene_start(&quiet);
+	assert_int_equal(host_live(map_and_flip, &flip, 0), HOST_RETURNED);
+	assert_int_equal(happens(&quiet), HOST_ENDED);
+	next_life();
+	assert_int_equal(vms[0]->s->run_state, VM_CRASHED);
+	assert_int_equal(vms[0]->s->reason, VM_REASON_TABLES);
+	assert_int_equal(vms[1]->s->run_state, VM_RUNNING);
+}
+
+/* The same with memory of another VM. */
+static void map_of_the_other(void *context)
+{
+	const gpa_t at = GPA(FRESH);
+	int error = gstage_map(&vms[0]->gstage, at, 1, HPA(vms[1]->config.extents[0].hpa), GSTAGE_ALL);
+
+	(void)context;
+	assert_int_equal(error, 0);
+}
+
+static void a_leaf_that_leads_to_another_vm_stops_both(void **state)
+{
+	(void)state;
+	scene_start(&quiet);
+	assert_int_equal(host_live(map_of_the_other, NULL, 0), HOST_RETURNED);
+	assert_int_equal(happens(&quiet), HOST_ENDED);
+	next_life();
+	assert_int_equal(vms[0]->s->reason, VM_REASON_TABLES);
+	assert_int_equal(vms[1]->s->reason, VM_REASON_TABLES);
 }
 
 /* The CSR of the hart that the guest is on is damaged before the exit: the life ends, and the guest has seen nothing. */
@@ -199,6 +238,8 @@ int main(void)
 		cmocka_unit_test(tables_that_contradict_end_the_life_once),
 		cmocka_unit_test(damaged_entries_end_the_life),
 		cmocka_unit_test(a_leaf_that_leads_nowhere_ends_the_life),
+		cmocka_unit_test(a_leaf_that_leads_to_other_memory_stops_the_vm),
+		cmocka_unit_test(a_leaf_that_leads_to_another_vm_stops_both),
 		cmocka_unit_test(damaged_rules_end_the_life),
 		cmocka_unit_test(a_guest_that_does_wrong_is_told),
 	};
