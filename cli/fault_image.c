@@ -109,7 +109,7 @@ static bool is_it(const struct wanted *w, const char *name, const GElf_Sym *symb
 
 static int read_symbols(struct fault_image *image, Elf *elf)
 {
-	u64 enter_size = 0;
+	u64 enter_size = 0, exit_size = 0, guest_exit;
 	const struct wanted list[] = {
 		{ "heir_entry", &image->heir_entry, NULL, 0 },
 		{ "secondary_entry", &image->secondary_entry, NULL, 0 },
@@ -118,6 +118,8 @@ static int read_symbols(struct fault_image *image, Elf *elf)
 		/* The allocator's own; others that are called so are tables. */
 		{ "pages", &image->pages, &image->pages_size, 128 },
 		{ "root", &image->root, NULL, 8 },
+		{ "entry_going_in", &image->entry_going_in, NULL, 0 },
+		{ "guest_exit", &guest_exit, &exit_size, 0 },
 		{ "entry_begin", &image->entry_begin, NULL, 0 },
 		{ "entry_swapped", &image->entry_swapped, NULL, 0 },
 		{ "entry_saved", &image->entry_saved, NULL, 0 },
@@ -145,6 +147,7 @@ static int read_symbols(struct fault_image *image, Elf *elf)
 		if (!(found & 1u << n))
 			return missing(image, list[n].name);
 	image->guest_enter_end = image->guest_enter + enter_size;
+	image->entry_end = guest_exit + exit_size;
 	return 0;
 }
 

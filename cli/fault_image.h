@@ -17,7 +17,8 @@ struct fault_image {
 	u64 heir_entry, secondary_entry, hs_trap, panic;
 	u64 pages, pages_size; /* the allocator's variables */
 	u64 root;	       /* a variable: address of its own page table */
-	u64 entry_begin, entry_swapped, entry_saved, guest_enter, guest_enter_end;
+	u64 entry_going_in, entry_begin, entry_swapped, entry_saved, guest_enter, guest_enter_end;
+	u64 entry_end;	/* from here on there is a stack */
 	u64 early_trap; /* stvec of a life that has not come far */
 };
 

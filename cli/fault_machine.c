@@ -32,7 +32,8 @@ u64 fault_machine_slot(unsigned n)
 
 static bool is_vector(const struct fault_image *i, u64 offset)
 {
-	return offset == i->hs_trap || offset == i->entry_begin || offset == i->heir_entry ||
+	return offset == i->hs_trap || offset == i->entry_begin || offset == i->entry_going_in ||
+	       offset == i->entry_begin - LIFE_ENTRY_CAUGHT || offset == i->heir_entry ||
 	       offset == i->secondary_entry || offset == i->early_trap;
 }
 

@@ -89,6 +89,8 @@ static bool is_on_the_way(const struct fault_machine *m, const struct fault_hart
 	u64 place = h->pc - h->slot;
 
 	*has_a0 = true;
+	if (place >= i->entry_going_in && place < i->entry_begin)
+		return true;
 	if (place >= i->entry_begin && place < i->entry_saved) {
 		*has_a0 = place >= i->entry_swapped;
 		return true;
@@ -115,15 +117,20 @@ static int make_register(struct fault_machine *m, const struct fault *f, const s
 	return error ? error : 1;
 }
 
-/* The first bit from the one that was drawn on that the hart has. */
+/* The first bit from the one that was drawn on that the hart has. On the way sepc is the guest's pc: the next CSR instead. */
 static int make_csr(struct fault_machine *m, const struct fault *f, const struct fault_hart *h,
 		    struct campaign_result *result)
 {
 	size_t which = f->target % ARRAY_SIZE(csrs);
-	u32 number = gdb_csr(m->gdb, csrs[which].number), hart = index_of(m, h);
+	u32 hart = index_of(m, h), number;
 	u64 before, after;
-	int error = gdb_register(m->gdb, hart, number, &before);
+	bool has_a0;
+	int error;
 
+	if (csrs[which].number == CSR_SEPC && is_on_the_way(m, h, &has_a0))
+		which++;
+	number = gdb_csr(m->gdb, csrs[which].number);
+	error = gdb_register(m->gdb, hart, number, &before);
 	after = before;
 	for (u64 n = 0; n < 64 && after == before && !error; n++) {
 		result->bit = (f->bit + n) % 64;
@@ -138,11 +145,13 @@ static int make_csr(struct fault_machine *m, const struct fault *f, const struct
 static int jump(struct fault_machine *m, const struct fault_hart *h, u64 place, const char *what,
 		struct campaign_result *result)
 {
+	const struct fault_image *i = m->image;
+	u64 at = h->pc - h->slot;
 	bool has_a0;
 	int error;
 
-	/* Nothing that could panic or loop is there. */
-	if (is_on_the_way(m, h, &has_a0))
+	/* Nothing that could panic or loop is there, nor a stack to do so on. */
+	if (is_on_the_way(m, h, &has_a0) || (at >= i->entry_saved && at < i->entry_end))
 		return 0;
 	say(m, result, h, "%s", what);
 	error = gdb_set_register(m->gdb, index_of(m, h), A0, h->slot + m->image->message);
