@@ -17,7 +17,7 @@
 #include "warden/private/port.h"
 
 struct private_vcpu;  /* vcpu.h: in a page of the pool */
-struct private_queue; /* rings.h: in the VM's own pages */
+struct private_rings; /* rings.h: in the VM's own pages */
 
 /* What a guest has asked for and has not been told yet: [from, to) changes its state; from == to: nothing. */
 struct private_conversion {
@@ -45,8 +45,7 @@ struct private_vm {
 	u8 measurement[PRIVATE_DIGEST_SIZE];	  /* since FINAL */
 	struct private_vcpu *vcpu[PRIVATE_VCPUS]; /* NULL: there is none */
 	struct private_conversion conversion[PRIVATE_VCPUS];
-	struct private_queue
-		*queue; /* PRIVATE_DEVICES * PRIVATE_QUEUES of them, zeroes at first; set by rings_create */
+	struct private_rings *rings; /* of its devices, zeroes at first; set by rings_create */
 };
 
 /* Page numbers inside the first block: the root table, then room for rings_create. All zeroes at first. */
