@@ -19,6 +19,9 @@
 #define LAYOUT_SLOT_OFFSET(n) (LAYOUT_WARDEN_SIZE + (u64)(n)*LAYOUT_SLOT_SIZE)
 #define LAYOUT_ESTATE_OFFSET  LAYOUT_SLOT_OFFSET(LAYOUT_SLOTS)
 
+/* Where the machine's loader leaves a seed for the warden's key: a page (struct private_seed, abi/private.h). */
+#define LAYOUT_SEED_OFFSET (LAYOUT_WARDEN_SIZE - PAGE_SIZE)
+
 /* Least RAM that a host needs before any guest: what stands above, an estate, and room for the boot pack. */
 #define LAYOUT_MIN_RAM MIB(64)
 

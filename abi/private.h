@@ -287,6 +287,19 @@ struct private_report {
 	u8 signature[64]; /* r, s */
 };
 
+/*
+ * What the machine's loader leaves for the warden at LAYOUT_SEED_OFFSET (abi/layout.h), which wipes it before HS-mode runs:
+ * 32 random bytes. The secret key is the first output of HMAC_DRBG (NIST SP 800-90A) with SHA-256, fed with them as its only
+ * input, that is a number below the order of P-256's group, and not 0; most significant byte first.
+ */
+#define PRIVATE_SEED_SIZE  32
+#define PRIVATE_SEED_MAGIC 0x3144454553544c4full /* the bytes "OLTSEED1" */
+
+struct private_seed {
+	u64 magic;
+	u8 seed[PRIVATE_SEED_SIZE];
+};
+
 #define PRIVATE_REPORT_MAGIC 0x3154525056544c4full /* the bytes "OLTVPRT1" */
 
 #endif

@@ -16,6 +16,7 @@ endif
 $(BUILD)/warden.bin: $(WARDEN_SOURCES) mk/warden.mk $(OPENSBI)/.recipe
 	$(call say,WARDEN,$@)
 	@mkdir -p $(WARDEN_OUT)
+	@rm -f $(WARDEN_OUT)/platform/warden/lib/libplatsbi.a # or else it may lack an object that is new in objects.mk
 	+$(Q)$(WARDEN_MAKE) >$(WARDEN_OUT)/log 2>&1 || \
 		{ grep -A 4 -E 'error|No rule|\*\*\*' $(WARDEN_OUT)/log >&2; exit 1; }
 	$(Q)grep -i 'warning:' $(WARDEN_OUT)/log >&2 || true

@@ -11,6 +11,7 @@
 #include "warden/life.h"
 #include "warden/native.h"
 #include "warden/pristine.h"
+#include "warden/private/private.h"
 #include "warden/update.h"
 #include "warden/watchdog.h"
 
@@ -41,6 +42,14 @@ static int crash(u64 cause, u64 text, u64 text_size, struct sbi_trap_regs *regs)
 		return SBI_EINVALID_ADDR;
 	life_end((enum life_cause)cause, text, text_size, regs);
 	return SBI_OK;
+}
+
+/* abi/private.h */
+static int private(u64 function, const struct sbi_trap_regs *regs, unsigned long *value)
+{
+	const u64 arguments[] = { regs->a0, regs->a1, regs->a2, regs->a3, regs->a4 };
+
+	return (int)private_call(function, arguments, value);
 }
 
 static int handle(unsigned long id, unsigned long function, struct sbi_trap_regs *regs,
@@ -111,7 +120,7 @@ static int handle(unsigned long id, unsigned long function, struct sbi_trap_regs
 		out->skip_regs_update = rc == SBI_OK;
 		return rc;
 	default:
-		return SBI_ENOTSUPP;
+		return private(function, regs, &out->value);
 	}
 }
 

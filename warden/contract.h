@@ -21,6 +21,7 @@
 #include "abi/image.h"
 #include "abi/layout.h"
 #include "abi/pack.h"
+#include "abi/private.h"
 #include "abi/warden.h"
 
 #endif

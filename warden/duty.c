@@ -14,6 +14,8 @@
 #include "warden/hart.h"
 #include "warden/life.h"
 #include "warden/pristine.h"
+#include "warden/private/place.h"
+#include "warden/private/report.h"
 #include "warden/stop.h"
 #include "warden/update.h"
 #include "warden/watchdog.h"
@@ -51,7 +53,7 @@ static const char *why_off_duty(struct sbi_scratch *scratch)
 		return "the sizes in Outlive's image make no sense";
 	if (!misa_extension('H'))
 		return "the harts have no H extension";
-	if (scratch->fw_size > LAYOUT_WARDEN_SIZE)
+	if (scratch->fw_size > LAYOUT_SEED_OFFSET)
 		return "the firmware does not fit in front of Outlive";
 	if (sbi_hart_pmp_log2gran(scratch) > PAGE_SHIFT)
 		return "PMP cannot protect a single page";
@@ -79,7 +81,7 @@ int duty_domains_init(void)
 	if (sbi_hart_has_extension(scratch, SBI_HART_EXT_SMEPMP))
 		rc = sbi_domain_root_add_memrange(scratch->fw_start + LAYOUT_ESTATE_OFFSET, KIB(256),
 						  KIB(256), SBI_DOMAIN_MEMREGION_SHARED_SURW_MRW);
-	return rc;
+	return rc ?: place_domains_init(fdt_get_address(), scratch->fw_start);
 }
 
 int duty_begin(void)
@@ -88,12 +90,15 @@ int duty_begin(void)
 	const u64 base = scratch->fw_start;
 	int rc;
 
+	/* Nobody else is to find it, whether there is something to do or not. */
+	report_take_seed(base + LAYOUT_SEED_OFFSET);
 	if (off_duty) {
 		sbi_printf("warden: %s: this is a plain OpenSBI %d.%d\n", off_duty, OPENSBI_VERSION_MAJOR,
 			   OPENSBI_VERSION_MINOR);
 		return 0;
 	}
 	hart_init();
+	place_begin();
 	life_init(base);
 	update_init();
 	pristine_keep((const void *)(base + LAYOUT_SLOT_OFFSET(0)));

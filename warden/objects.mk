@@ -13,21 +13,25 @@ FW_OPTIONS = 0x1
 FW_DYNAMIC = y
 
 warden_objs = platform.o duty.o pristine.o update.o hart.o found.o guest.o stub.o stop.o life.o watchdog.o call.o native.o
+warden_objs += $(addprefix private/,ask.o pool.o vm.o table.o launch.o measure.o report.o place.o port.o rings.o later.o)
 platform-objs-y += $(warden_objs)
 
 # Our own files are clean under more warnings than OpenSBI's headers, which count as the system's here.
 $(addprefix $(platform_build_dir)/,$(warden_objs)): platform-cflags-y += -Wextra -Wshadow -Wconversion \
 	-Wstrict-prototypes -Wmissing-prototypes -isystem $(include_dir) -isystem $(libsbiutils_dir)/libfdt
 
-# SHA-256 is BearSSL's, compiled where it lies.
+# SHA-2 and ECDSA are BearSSL's, compiled where it lies.
 bearssl_src = $(src_dir)/../bearssl/src
-platform-objs-y += bearssl/hash/sha2small.o
-platform-objs-y += bearssl/codec/dec32be.o
-platform-objs-y += bearssl/codec/enc32be.o
+bearssl_names = hash/sha2small hash/sha2big codec/dec32be codec/enc32be codec/dec64be codec/enc64be codec/ccopy \
+	rand/hmac_drbg mac/hmac ec/ecdsa_i31_sign_raw ec/ecdsa_i31_bits ec/ec_keygen ec/ec_pubkey ec/ec_p256_m31 ec/ec_secp256r1 \
+	ec/ec_secp384r1 ec/ec_secp521r1 $(addprefix int/i31_,add bitlen decode decmod encode fmont iszero modpow montmul muladd ninv31 \
+	rshift sub tmont) int/i32_div32
+platform-objs-y += $(bearssl_names:%=bearssl/%.o)
 
 bearssl_headers = -I$(OUTLIVE_ROOT)/mk/freestanding -I$(bearssl_src)/../inc
 $(platform_build_dir)/bearssl/%.o: platform-cflags-y += $(bearssl_headers) -I$(bearssl_src) -DBR_USE_UNIX_TIME=0 \
 	-DBR_USE_URANDOM=0 -DBR_USE_GETENTROPY=0
-$(foreach name,pristine update,$(addprefix $(platform_build_dir)/$(name),.o .dep)): platform-cflags-y += $(bearssl_headers)
+bearssl_users = pristine update call duty $(patsubst %.o,%,$(filter private/%,$(warden_objs)))
+$(foreach name,$(bearssl_users),$(addprefix $(platform_build_dir)/$(name),.o .dep)): platform-cflags-y += $(bearssl_headers)
 $(platform_build_dir)/bearssl/%.o: $(src_dir)/../bearssl/src/%.c
 	$(call compile_cc,$@,$<)

@@ -56,7 +56,7 @@ static u32 harts_that_fit(u32 harts)
 	/* cppcheck-suppress comparePointers ; the linker's marks of one image */
 	while (harts > 1 && (u64)(_fw_end - _fw_start) + (u64)harts * SBI_PLATFORM_DEFAULT_HART_STACK_SIZE +
 					    heap_size(harts) >
-				    LAYOUT_WARDEN_SIZE)
+				    LAYOUT_SEED_OFFSET)
 		harts--;
 	return harts;
 }

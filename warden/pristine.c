@@ -103,6 +103,11 @@ u32 pristine_name(void)
 	return (u32)digest[0] << 24 | (u32)digest[1] << 16 | (u32)digest[2] << 8 | digest[3];
 }
 
+void pristine_digest(u8 digest[32])
+{
+	sbi_memcpy(digest, in_force->digest, sizeof(in_force->digest));
+}
+
 struct pristine *pristine_spare(void)
 {
 	return in_force == &images[0] ? &images[1] : &images[0];

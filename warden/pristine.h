@@ -32,6 +32,7 @@ void pristine_keep(const struct image_header *image);
 /* Of the image in force: its header, and the first 32 bits of its SHA-256. */
 const struct image_header *pristine_header(void);
 u32 pristine_name(void);
+void pristine_digest(u8 digest[32]);
 
 /*
  * Copies the image to the start of a slot. False if it is damaged: the slot's content is then of no use. Does not

@@ -33,7 +33,6 @@ PRECONDITION(LEVEL_LEAF, INVALID_PARAM, "0 or 1; the address is a multiple of th
 PRECONDITION(LEVEL_PAGE, INVALID_PARAM, "0")
 PRECONDITION(LEVEL_ANY, INVALID_PARAM, "0, 1 or 2")
 PRECONDITION(EMPTY, INVALID_STATE, "the tables above the entry are there, and it is empty")
-PRECONDITION(TABLE, INVALID_STATE, "the entry leads to a table")
 PRECONDITION(TABLE_EMPTY, INVALID_STATE, "the entry leads to a table without an entry")
 PRECONDITION(TABLE_FULL, INVALID_STATE,
 	     "the entry of 2 MiB leads to a table of 512 private leaves, a block of the pool in its order")

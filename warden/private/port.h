@@ -66,6 +66,9 @@ void port_fence(u32 vmid);
 void port_copy(void *to, const void *from, u64 bytes);
 void port_zero_page(u64 address);
 
+/* Zeroes what nobody reads afterwards. */
+void port_wipe(void *secret, u64 bytes);
+
 /* SHA-256 of the warden itself, as it was when it started, and of the hypervisor's image in force. */
 void port_warden_digest(u8 digest[32]);
 void port_hypervisor_digest(u8 digest[32]);

@@ -71,12 +71,13 @@ struct private_ask {
  */
 s64 private_call(u64 function, const u64 arg[5], u64 *value);
 
-/* VM number n, below PRIVATE_VMS. */
+/* VM number n, below PRIVATE_VMS, and back. */
 struct private_vm *private_vm(u64 n);
+u64 private_vm_number(const struct private_vm *vm);
 
 /*
- * Where the private page of a guest address of the VM's RAM is, or 0: it is not there. Lock held, or called for a VM that
- * cannot end meanwhile from a hart that is in it (`running`): a page goes only with the guest's own request.
+ * Where the private page of a guest address of the VM's RAM is, or 0: it is not there. Lock held: without it a table may go
+ * and get other contents under the walk.
  */
 u64 table_private_page(const struct private_vm *vm, u64 at);
 
@@ -104,9 +105,12 @@ s64 launch_vcpu(struct private_ask *a);
 s64 launch_final(struct private_ask *a);
 s64 report_call(struct private_ask *a);
 
+/* True if there is a key. */
+bool report_has_key(void);
+
 /*
  * GUEST_REPORT and PRIVATE_REPORT: fills the report of a VM that is final. PRIVATE_NOT_SUPPORTED: there is no key. Some
- * millions of instructions. Lock held, or as for table_private_page.
+ * millions of instructions. Lock held, or by a hart that is in the VM.
  */
 s64 report_make(const struct private_vm *vm, const u8 nonce[PRIVATE_NONCE_SIZE],
 		struct private_report *report);
