@@ -81,11 +81,13 @@ static int map_over_leaf(struct gstage *g, struct want *w, const struct place *p
 	if (missing & GSTAGE_WRITE)
 		w->level = 0;
 	if (missing && p->level > w->level) {
-		error = gstage_split_leaf(g, p);
+		error = gstage_split_leaf(g, p, w->at);
 		return error ? error : -EAGAIN;
 	}
 	if (missing && !entry_swap(p->slot, p->value, p->value | (u64)missing << 1))
 		return -EAGAIN;
+	if (g->hook)
+		return 0;
 	/* The calling hart faulted on an entry that it has cached as it was before. */
 	arch_gstage_fence(g->vmid, 1ull << arch_hart(), GPA(w->at), PAGE_SIZE);
 	return 0;
@@ -98,10 +100,10 @@ static int map_into_empty(struct gstage *g, const struct want *w, const struct p
 	int error;
 
 	if (p->level > w->level) {
-		error = gstage_link(g, p);
+		error = gstage_link(g, p, w->at);
 		return error ? error : -EAGAIN;
 	}
-	return entry_swap(p->slot, ENTRY_EMPTY, entry_make_leaf(host, w->rights)) ? 0 : -EAGAIN;
+	return gstage_change(g, p, w->at, GSTAGE_SET, entry_make_leaf(host, w->rights));
 }
 
 /* The rights that a leaf gets. Inside of the operation, so that gstage_track can wait for those that have asked before. */
@@ -138,6 +140,8 @@ int gstage_map(struct gstage *g, gpa_t at, unsigned level, hpa_t host, unsigned 
 	ASSERT(level <= gstage_top(g) && level_offset(host.a, level) == 0 && (rights & GSTAGE_ALL));
 	if (at.a >= gstage_limit(g))
 		return -EFAULT;
+	/* A leaf with fewer rights would have to gain some later, behind the hook's back. */
+	ASSERT(!g->hook || (rights & GSTAGE_ALL) == GSTAGE_ALL);
 	gstage_enter();
 	w.rights = rights_now(g, rights);
 	do {

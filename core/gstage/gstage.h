@@ -24,6 +24,28 @@ struct gstage_format {
 /* The smallest format that covers guest physical addresses below `limit`; NULL if none does. */
 const struct gstage_format *gstage_format_for(u64 limit);
 
+/*
+ * What changes in tables that somebody else has a copy of: the warden, of a confidential VM. An accessed or dirty bit, or a
+ * right, of an entry that is present is no change that it is told of; such tables have leaves with all rights only.
+ */
+enum gstage_change {
+	GSTAGE_LINK,	 /* an empty entry of level 1 or above leads to an empty table */
+	GSTAGE_SET,	 /* an empty entry becomes a leaf to `host` */
+	GSTAGE_CLEAR,	 /* a leaf goes */
+	GSTAGE_RECLAIM,	 /* a table without entries goes */
+	GSTAGE_SPLIT,	 /* a leaf becomes a table of leaves that say the same */
+	GSTAGE_COLLAPSE, /* and back */
+};
+
+struct gstage;
+
+/*
+ * Is asked for each change of a present entry, before it is made: of the entry of `level` over `at` (aligned to what it
+ * covers), which is FROZEN meanwhile, and so is what lies below it. Not 0, an errno but -EAGAIN: refused, the entry goes back to
+ * what it was, and the operation returns that. Several harts at once, for different entries. Within an operation (epoch.c), so it must not call any.
+ */
+typedef int gstage_hook(struct gstage *g, enum gstage_change change, gpa_t at, unsigned level, hpa_t host);
+
 struct gstage {
 	const struct gstage_format *format;
 	u64 *root; /* 16 KiB, 16 KiB-aligned */
@@ -33,6 +55,11 @@ struct gstage {
 	u64 generation; /* atomic: counts fences; tests use it */
 	u64 tables;	/* atomic: pages in use, root not counted */
 	u64 track; /* atomic: GSTAGE_LOGGED, GSTAGE_SAVED: who must have been told before a page may be written */
+	/*
+	 * NULL: a hart uses these tables. Otherwise none does, nothing here fences, and the hook is asked for each change. Set right
+	 * after gstage_create.
+	 */
+	gstage_hook *hook;
 };
 
 #define GSTAGE_READ  1u
@@ -87,6 +114,17 @@ struct gstage_leaf gstage_lookup(const struct gstage *g, gpa_t at);
 int gstage_zap(struct gstage *g, gpa_t from, u64 bytes);
 
 /*
+ * Tables with a hook: removes everything without asking it, because whoever has the copy has dropped that. The VM does not run.
+ */
+void gstage_forget(struct gstage *g);
+
+/*
+ * Tables with a hook: frees the table of the smallest entries over `at` if it has none. 0 also if there is no such table, or
+ * it has one; otherwise what the hook says.
+ */
+int gstage_reclaim(struct gstage *g, gpa_t at);
+
+/*
  * From now on leaves get the right to write only if GSTAGE_LOGGED, or GSTAGE_SAVED, is said of them. Those that have it keep
  * it: protect them next. When this returns no other hart is in an operation that began before. Not from one.
  */
@@ -95,10 +133,10 @@ void gstage_track(struct gstage *g, u64 what);
 /* That is over. When this returns no other hart is in an operation that began before. */
 void gstage_untrack(struct gstage *g, u64 what);
 
-/* Takes the write right from all leaves in or across [from, from + bytes) and fences once; they keep their size. */
+/* Takes the write right from all leaves in or across [from, from + bytes) and fences once; they keep their size. -EPERM: hook. */
 int gstage_write_protect(struct gstage *g, gpa_t from, u64 bytes);
 
-/* Splits the leaf over `at` down to `level`. 0 also if it is as small already. -ENOMEM; -ENOENT: no leaf. */
+/* Splits the leaf over `at` down to `level`. 0 also if it is as small already. -ENOMEM; -ENOENT: no leaf; the hook's. */
 int gstage_split(struct gstage *g, gpa_t at, unsigned level);
 
 /*

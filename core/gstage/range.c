@@ -76,7 +76,7 @@ static u64 zap_step(struct gstage *g, struct removed *list, u64 at, struct range
 	}
 	if (entry_inside(at, p.level, r))
 		return entry_swap(p.slot, p.value, ENTRY_EMPTY) ? next : at;
-	return gstage_split_leaf(g, &p) ? 0 : at;
+	return gstage_split_leaf(g, &p, at) ? 0 : at;
 }
 
 /* Removes tables that only hold what lies in the range, level by level, so that each is nearly empty when it goes. */
@@ -95,9 +95,8 @@ static void zap_tables(struct gstage *g, struct removed *list, struct range r)
 	}
 }
 
-int gstage_zap(struct gstage *g, gpa_t from, u64 bytes)
+static int zap(struct gstage *g, struct range r)
 {
-	struct range r = range_of(g, from, bytes);
 	struct removed list = { 0 };
 	u64 at = r.from, next = 1;
 
@@ -114,12 +113,27 @@ int gstage_zap(struct gstage *g, gpa_t from, u64 bytes)
 	return next ? 0 : -ENOMEM;
 }
 
+int gstage_zap(struct gstage *g, gpa_t from, u64 bytes)
+{
+	struct range r = range_of(g, from, bytes);
+
+	return g->hook ? gstage_zap_asked(g, r.from, r.end) : zap(g, r);
+}
+
+void gstage_forget(struct gstage *g)
+{
+	/* Whole tables: nothing is split. */
+	(void)zap(g, (struct range){ .from = 0, .end = gstage_limit(g) });
+}
+
 int gstage_write_protect(struct gstage *g, gpa_t from, u64 bytes)
 {
 	struct range r = range_of(g, from, bytes);
 	struct removed none = { 0 };
 	u64 at = r.from, low = r.from;
 
+	if (g->hook)
+		return -EPERM;
 	gstage_enter();
 	while (at < r.end) {
 		struct place p = gstage_walk(g, at, 0);

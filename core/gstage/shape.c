@@ -7,13 +7,15 @@ static int split_down_to(struct gstage *g, gpa_t at, unsigned level)
 {
 	for (;;) {
 		struct place p = gstage_walk(g, at.a, 0);
+		int error;
 
 		if (!entry_leaf(p.value))
 			return -ENOENT;
 		if (p.level <= level)
 			return 0;
-		if (gstage_split_leaf(g, &p))
-			return -ENOMEM;
+		error = gstage_split_leaf(g, &p, at.a);
+		if (error)
+			return error;
 	}
 }
 
@@ -44,6 +46,15 @@ static u64 common_leaf(const u64 *table, unsigned level)
 	return first;
 }
 
+/* Makes the first `count` entries again what they are as parts of `leaf`. */
+static void thaw(u64 *table, unsigned count, u64 leaf, unsigned level)
+{
+	u64 step = level_size(level - 1) / PAGE_SIZE << ENTRY_PPN_SHIFT;
+
+	while (count-- > 0)
+		entry_store(&table[count], leaf + count * step);
+}
+
 /*
  * Freezes the entries of a table one by one as long as they are what `leaf` split up would be. All are, or none is
  * FROZEN afterwards by us.
@@ -55,11 +66,9 @@ static bool freeze_equal(u64 *table, u64 leaf, unsigned level)
 
 	while (i < TABLE_ENTRIES && entry_swap(&table[i], leaf + i * step, ENTRY_FROZEN))
 		i++;
-	if (i == TABLE_ENTRIES)
-		return true;
-	while (i-- > 0)
-		entry_store(&table[i], leaf + i * step);
-	return false;
+	if (i < TABLE_ENTRIES)
+		thaw(table, i, leaf, level);
+	return i == TABLE_ENTRIES;
 }
 
 static int collapse(struct gstage *g, gpa_t at, unsigned level)
@@ -67,6 +76,7 @@ static int collapse(struct gstage *g, gpa_t at, unsigned level)
 	struct removed list = { 0 };
 	struct place p;
 	u64 *table, leaf;
+	int error;
 
 	p = gstage_walk(g, at.a, level);
 	if (entry_leaf(p.value))
@@ -80,6 +90,14 @@ static int collapse(struct gstage *g, gpa_t at, unsigned level)
 	if (!freeze_equal(table, leaf, level)) {
 		entry_store(p.slot, p.value);
 		return -EAGAIN;
+	}
+	error = g->hook ? g->hook(g, GSTAGE_COLLAPSE, GPA(ALIGN_DOWN(at.a, level_size(level))), level,
+				  HPA(entry_address(leaf)))
+			: 0;
+	if (error) {
+		thaw(table, TABLE_ENTRIES, leaf, level);
+		entry_store(p.slot, p.value);
+		return error;
 	}
 	/* The leaf says what the entries said: until the fence a hart may go by either. */
 	gstage_remove(g, &list, table);

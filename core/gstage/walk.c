@@ -2,7 +2,6 @@
 #include "core/gstage/walk.h"
 #include "core/arch.h"
 #include "core/lib/check.h"
-#include "core/lib/errno.h"
 #include "core/memory/pages.h"
 
 struct place gstage_walk(const struct gstage *g, u64 at, unsigned down_to)
@@ -31,24 +30,30 @@ struct place gstage_walk(const struct gstage *g, u64 at, unsigned down_to)
 	}
 }
 
-int gstage_link(struct gstage *g, const struct place *p)
+/* Puts `table` into the place. */
+static int put_table(struct gstage *g, const struct place *p, u64 at, enum gstage_change change, u64 *table)
 {
-	u64 *table = page_alloc();
+	int error = gstage_change(g, p, at, change, entry_make_table(table));
 
-	if (!table)
-		return -ENOMEM;
-	if (entry_swap(p->slot, ENTRY_EMPTY, entry_make_table(table)))
+	if (!error)
 		__atomic_fetch_add(&g->tables, 1, __ATOMIC_RELAXED);
 	else
 		page_free(table);
-	return 0;
+	return error == -EAGAIN ? 0 : error;
+}
+
+int gstage_link(struct gstage *g, const struct place *p, u64 at)
+{
+	u64 *table = page_alloc();
+
+	return table ? put_table(g, p, at, GSTAGE_LINK, table) : -ENOMEM;
 }
 
 /*
  * One step, without FROZEN: the table is complete before it is linked, and says what the leaf said, so that it does
  * not matter which of the two a hart has cached. The compare-and-swap fails if the leaf has got stricter meanwhile.
  */
-int gstage_split_leaf(struct gstage *g, const struct place *p)
+int gstage_split_leaf(struct gstage *g, const struct place *p, u64 at)
 {
 	u64 step = level_size(p->level - 1) / PAGE_SIZE << ENTRY_PPN_SHIFT;
 	u64 *table = page_alloc();
@@ -57,11 +62,7 @@ int gstage_split_leaf(struct gstage *g, const struct place *p)
 		return -ENOMEM;
 	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
 		table[i] = p->value + i * step;
-	if (entry_swap(p->slot, p->value, entry_make_table(table)))
-		__atomic_fetch_add(&g->tables, 1, __ATOMIC_RELAXED);
-	else
-		page_free(table);
-	return 0;
+	return put_table(g, p, at, GSTAGE_SPLIT, table);
 }
 
 u64 gstage_freeze(u64 *slot)

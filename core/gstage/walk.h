@@ -17,6 +17,7 @@
 #define CORE_GSTAGE_WALK_H
 
 #include "core/gstage/entry.h"
+#include "core/lib/errno.h"
 
 /*
  * Around each operation that walks: what it meets on its way stays a table until it leaves. Not nested, and no change
@@ -58,11 +59,30 @@ static inline u64 gstage_limit(const struct gstage *g)
  */
 struct place gstage_walk(const struct gstage *g, u64 at, unsigned down_to);
 
-/* Puts an empty table under an empty entry of a level above 0. 0 also if somebody else was faster; -ENOMEM. */
-int gstage_link(struct gstage *g, const struct place *p);
+/*
+ * Puts an empty table under an empty entry of a level above 0, the one over `at`. 0 also if somebody else was faster; -ENOMEM,
+ * or what the hook says.
+ */
+int gstage_link(struct gstage *g, const struct place *p, u64 at);
 
-/* Replaces a leaf of a level above 0 by a table of 512 that say the same. 0 also if the entry has changed; -ENOMEM. */
-int gstage_split_leaf(struct gstage *g, const struct place *p);
+/* Replaces a leaf of a level above 0 by a table of 512 that say the same. 0 also if the entry has changed; as gstage_link. */
+int gstage_split_leaf(struct gstage *g, const struct place *p, u64 at);
+
+/*
+ * Makes the entry, which is the one over `at`, `next`; asks the hook, if there is one. -EAGAIN: it has changed meanwhile; else
+ * what the hook says.
+ */
+int gstage_change_asked(struct gstage *g, const struct place *p, u64 at, enum gstage_change change, u64 next);
+static inline int gstage_change(struct gstage *g, const struct place *p, u64 at, enum gstage_change change,
+				u64 next)
+{
+	if (__builtin_expect(g->hook != NULL, 0))
+		return gstage_change_asked(g, p, at, change, next);
+	return entry_swap(p->slot, p->value, next) ? 0 : -EAGAIN;
+}
+
+/* gstage_zap of tables with a hook. */
+int gstage_zap_asked(struct gstage *g, u64 from, u64 end);
 
 /* Takes an entry that nobody has FROZEN and makes it FROZEN; returns what it was. Waits for a present owner. */
 u64 gstage_freeze(u64 *slot);

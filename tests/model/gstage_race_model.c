@@ -39,6 +39,7 @@ static void race_page_free(void *page);
 #define page_free  race_page_free
 
 /* NOLINTBEGIN(bugprone-suspicious-include) */
+#include "core/gstage/asked.c"
 #include "core/gstage/epoch.c"
 #include "core/gstage/gstage.c"
 #include "core/gstage/range.c"
