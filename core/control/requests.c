@@ -12,6 +12,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/private/private.h"
 #include "core/recorder/recorder.h"
 #include "core/survive/crash.h"
 #include "core/survive/inject.h"
@@ -122,7 +123,7 @@ void control_describe_vm(const struct vm *vm, struct ctl_vm *info)
 	info->run_state = (u32)estate_load(&vm->s->run_state);
 	info->reason = (u32)estate_load(&vm->s->reason);
 	info->memory = vm->config.memory;
-	info->touched = touched_bytes(vm);
+	info->touched = vm_is_confidential(vm) ? private_used(vm) : touched_bytes(vm);
 	info->boots = estate_load(&vm->s->boots);
 	for (u32 i = 0; i < vm->config.vcpus; i++) {
 		info->run_ticks += vcpu_run_ticks(&vm->vcpu[i], arch_time());

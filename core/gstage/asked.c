@@ -130,3 +130,40 @@ int gstage_zap_asked(struct gstage *g, u64 from, u64 end)
 	gstage_leave();
 	return error;
 }
+
+static int restore_table(struct gstage *g, u64 at, unsigned level)
+{
+	for (;;) {
+		struct place p = gstage_walk(g, at, level);
+		int error;
+
+		if (entry_leaf(p.value))
+			return -EEXIST;
+		if (entry_table(p.value))
+			return 0;
+		error = gstage_link(g, &p, at);
+		if (error)
+			return error;
+	}
+}
+
+int gstage_restore(struct gstage *g, gpa_t at, unsigned level, hpa_t host)
+{
+	/* The same tables, with nobody to ask. */
+	struct gstage own = *g;
+	int error;
+
+	if (at.a >= gstage_limit(g) || level > gstage_top(g))
+		return -EEXIST;
+	own.hook = NULL;
+	own.tables = 0;
+	if (host.a == ~0ull) {
+		gstage_enter();
+		error = restore_table(&own, at.a, level);
+		gstage_leave();
+	} else {
+		error = gstage_map(&own, at, level, host, GSTAGE_ALL);
+	}
+	__atomic_fetch_add(&g->tables, own.tables, __ATOMIC_RELAXED);
+	return error;
+}

@@ -119,6 +119,12 @@ int gstage_zap(struct gstage *g, gpa_t from, u64 bytes);
 void gstage_forget(struct gstage *g);
 
 /*
+ * Tables with a hook: takes over an entry of `level` over `at` that the copy has already; nobody uses what the entry above it covers. A
+ * leaf to `host`, or if that is ~0 a table, empty at first. -ENOMEM; -EEXIST: something else is there.
+ */
+int gstage_restore(struct gstage *g, gpa_t at, unsigned level, hpa_t host);
+
+/*
  * Tables with a hook: frees the table of the smallest entries over `at` if it has none. 0 also if there is no such table, or
  * it has one; otherwise what the hook says.
  */

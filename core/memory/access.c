@@ -8,6 +8,7 @@
 #include "core/lib/lock.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/private/private.h"
 #include "core/vm/vm.h"
 
 int backing_lookup(const struct vm *vm, gpa_t at, hpa_t *host, u64 *run)
@@ -59,6 +60,9 @@ int backing_touch(struct vm *vm, gpa_t at)
 	hpa_t host;
 	int error = backing_lookup(vm, at, &host, &run);
 
+	/* The pool is not ours to zero, and its words in the record mean something else. */
+	if (vm_is_confidential(vm))
+		return -EFAULT;
 	if (error)
 		return error;
 	if (block_touched(vm, block))
@@ -130,10 +134,15 @@ static int copy_piece(struct vm *vm, gpa_t at, void *own, size_t bytes, bool wri
 	u64 run, offset = at.a % PAGE_SIZE;
 	hpa_t host;
 	u8 *page;
-	int error = backing_lookup(vm, at, &host, &run);
+	int error;
 
-	if (!error)
-		error = backing_touch(vm, at);
+	if (vm_is_confidential(vm)) {
+		error = private_reach(vm, at, &host, &run);
+	} else {
+		error = backing_lookup(vm, at, &host, &run);
+		if (!error)
+			error = backing_touch(vm, at);
+	}
 	if (error)
 		return error;
 	if (write && vm->gstage.track)
@@ -201,8 +210,15 @@ void guest_dma_written(struct vm *vm, gpa_t at, u64 bytes)
 int guest_dma(struct vm *vm, gpa_t at, u64 bytes, bool write, hpa_t *host, u64 *run)
 {
 	u64 ready;
-	int error = backing_lookup(vm, at, host, run);
+	int error;
 
+	if (vm_is_confidential(vm)) {
+		error = private_reach(vm, at, host, run);
+		if (!error && *run > bytes)
+			*run = bytes;
+		return error;
+	}
+	error = backing_lookup(vm, at, host, run);
 	if (!error && !range_inside(at.a, bytes, backing_base(&vm->config), vm->config.memory))
 		error = -EFAULT;
 	if (!error)

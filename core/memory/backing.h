@@ -68,6 +68,7 @@ void backing_reset(struct vm *vm);
 
 /*
  * Copies between guest RAM and the hypervisor; touches what it needs. -EFAULT, and perhaps part done, outside RAM.
+ * Of a confidential VM: what it shares, and its bounce buffers; -EFAULT for private memory.
  * 2, 4 and 8 bytes, aligned on both sides, are one access each, as indices of rings need it. Uses window 1 of the hart;
  * window 0 stays the caller's.
  */

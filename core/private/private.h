@@ -20,21 +20,6 @@
 #include "abi/private.h"
 #include "core/vm/vm.h"
 
-/*
- * Bounce buffers as the VM's devices address them, in guest_read, guest_write and guest_dma: a part of each device slot, one
- * behind the other. No guest has RAM there, and the warden lets none reach it.
- */
-#define PRIVATE_BOUNCE_BASE (PRIVATE_SHARED_BIT | GIB(192))
-#define PRIVATE_BOUNCE_SLOT MIB(2)
-
-static inline gpa_t private_bounce(unsigned slot)
-{
-	return GPA(PRIVATE_BOUNCE_BASE + slot * PRIVATE_BOUNCE_SLOT);
-}
-
-/* Bytes of them: for each slot up to the last that has a device. They are the first of config->shared. */
-u64 private_bounce_size(const struct vm_config *config);
-
 /* What the warden calls the VM: first argument of the calls. */
 static inline u64 private_number(const struct vm *vm)
 {
@@ -62,21 +47,37 @@ int private_convert(struct vcpu *v, gpa_t at, u64 bytes, bool to_shared);
  */
 int private_reach(struct vm *vm, gpa_t at, hpa_t *host, u64 *run);
 
+/* Bytes of its private memory that the guest has touched. */
+u64 private_used(const struct vm *vm);
+
 /* ---- Its life as a VM ---- */
 
-/* Why a configuration (without extents) cannot be a confidential VM of this machine, for people; 0 if it can. */
-int private_check(const struct vm_config *config, char *why, size_t size);
+/* The pool of this machine; size 0: there is none, and the text says why and what would do. */
+struct machine_range private_pool(const char **why);
+
+/* True if no VM has the pool's block at that address, nor the warden. */
+bool private_block_free(u64 block);
+
+/* Bytes of vm_config.kept and .shared. */
+u64 private_kept_size(const struct vm_config *config);
+u64 private_shared_size(const struct vm_config *config);
+
+/*
+ * Fills in what a configuration wants beside its memory: private_number, the sizes of `kept` and `shared`. Not 0: it cannot be
+ * a confidential VM of this machine; `why` says so, and what would do.
+ */
+int private_plan(struct vm_config *config, char *why, size_t size);
 
 /* The volatile side: vm->confidential. -ENOMEM. */
 int private_create(struct vm *vm);
 
 /*
- * A start: what was is taken from the warden, and the VM made anew there, empty. Then private_load fills private memory, in
- * whole pages but for the last of a piece, each page once, and all of it is measured. Then it is final: vCPU 0 is to start.
- * No vCPU of it runs.
+ * A start: what was is taken from the warden, and the VM made anew there, empty; no vCPU of it runs. Then private_load fills
+ * private memory from ordinary RAM, in whole pages; what it leaves out of the last is zero. A page that it comes to again keeps
+ * what the new piece does not cover. All is measured, in the order of the calls. Then it is final: vCPU 0 is to start.
  */
 int private_launch(struct vm *vm);
-int private_load(struct vm *vm, gpa_t to, const void *from, size_t bytes);
+int private_load(struct vm *vm, gpa_t to, const void *from, u64 bytes);
 int private_final(struct vm *vm, gpa_t pc, u64 a1);
 
 /* No vCPU of it will be entered any more; its memory stays with the warden until the next start. */

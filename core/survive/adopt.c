@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/private/private.h"
 #include "core/recorder/recorder.h"
 #include "core/root/root.h"
 #include "core/survive/life.h"
@@ -34,7 +35,8 @@ static bool config_valid(const struct vm_config *c)
 	if (strnlen(c->name, sizeof(c->name)) == sizeof(c->name) ||
 	    strnlen(c->cmdline, sizeof(c->cmdline)) == sizeof(c->cmdline))
 		return false;
-	return c->vcpus >= 1 && c->vcpus <= MAX_VCPU_ID && !(c->flags & ~VM_ROOT) && backing_valid(c);
+	return c->vcpus >= 1 && c->vcpus <= MAX_VCPU_ID && !(c->flags & ~(VM_ROOT | VM_CONFIDENTIAL)) &&
+	       backing_valid(c);
 }
 
 static void refuse(unsigned index, const char *why)
@@ -48,22 +50,33 @@ static void refuse(unsigned index, const char *why)
 	vms[index] = NULL;
 }
 
+/* Its n-th piece of host memory, those of a confidential VM that are no RAM of it last; or NULL. */
+static const struct vm_extent *piece(const struct vm_config *c, u32 n)
+{
+	if (n < c->extent_count)
+		return &c->extents[n];
+	if (!(c->flags & VM_CONFIDENTIAL) || n > c->extent_count + 1)
+		return NULL;
+	return n == c->extent_count ? &c->kept : &c->shared;
+}
+
+static bool disjoint(const struct vm_config *one, const struct vm_config *other)
+{
+	const struct vm_extent *a, *b;
+
+	for (u32 i = 0; (a = piece(one, i)); i++)
+		for (u32 k = 0; (b = piece(other, k)); k++)
+			if (ranges_overlap(a->hpa, a->size, b->hpa, b->size))
+				return false;
+	return !(one->flags & other->flags & VM_CONFIDENTIAL) || one->private_number != other->private_number;
+}
+
 /* No two VMs have the same host memory. */
 static bool memory_is_its_own(unsigned index, const struct vm_config *c)
 {
-	for (unsigned n = 0; n < index; n++) {
-		if (!vms[n])
-			continue;
-		for (u32 i = 0; i < c->extent_count; i++) {
-			for (u32 k = 0; k < vms[n]->config.extent_count; k++) {
-				const struct vm_extent *a = &c->extents[i];
-				const struct vm_extent *b = &vms[n]->config.extents[k];
-
-				if (ranges_overlap(a->hpa, a->size, b->hpa, b->size))
-					return false;
-			}
-		}
-	}
+	for (unsigned n = 0; n < index; n++)
+		if (vms[n] && !disjoint(c, &vms[n]->config))
+			return false;
 	return true;
 }
 
@@ -91,6 +104,7 @@ static void adopt_vm(unsigned index)
 {
 	struct vm_state *s = &estate_vm(index)->state;
 	struct vm_config config;
+	char why[160];
 	int error;
 
 	if (cold_read(estate_vm(index)->config, COLD_VM, &config, sizeof(config)) || !config_valid(&config)) {
@@ -110,6 +124,8 @@ static void adopt_vm(unsigned index)
 		refuse(index, error == -EINVAL ? "a vCPU record is damaged" : "it cannot be set up");
 	else if (!devices_valid(vms[index]))
 		refuse(index, "a device record is damaged");
+	else if (vm_is_confidential(vms[index]) && private_adopt(vms[index], why, sizeof(why)))
+		refuse(index, why);
 }
 
 /* The vCPU with that record, or NULL: a hart's record may name any. */

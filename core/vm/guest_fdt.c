@@ -191,7 +191,8 @@ static void put_chosen(struct tree *t, const struct vm *vm, const struct guest_b
 	begin(t, "chosen");
 	put_string(t, "stdout-path", console);
 	put_string(t, "bootargs", vm->config.cmdline);
-	put(t, "rng-seed", boot->rng_seed, sizeof(boot->rng_seed));
+	if (boot->seeded)
+		put(t, "rng-seed", boot->rng_seed, sizeof(boot->rng_seed));
 	if (boot->initrd_size) {
 		put_u64(t, "linux,initrd-start", boot->initrd.a);
 		put_u64(t, "linux,initrd-end", boot->initrd.a + boot->initrd_size);

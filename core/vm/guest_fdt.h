@@ -23,6 +23,7 @@ struct guest_isa guest_isa_of(const struct machine_record *m);
 struct guest_boot {
 	gpa_t initrd;
 	u64 initrd_size; /* 0: none */
+	bool seeded;	 /* there is a ... */
 	u8 rng_seed[GUEST_RNG_SEED_SIZE];
 };
 

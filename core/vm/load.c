@@ -6,6 +6,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/private/private.h"
 #include "core/root/root.h"
 #include "core/vm/guest_fdt.h"
 #include "core/vm/load_plan.h"
@@ -39,6 +40,8 @@ static int block_open(struct vm *vm, u64 at, u8 **block)
 /* Tells the watchdog after each block that this hart lives: an initrd may be as large as a VM. */
 static int copy_in(struct vm *vm, u64 to, const u8 *from, u64 bytes)
 {
+	if (vm_is_confidential(vm))
+		return private_load(vm, GPA(to), from, bytes);
 	while (bytes) {
 		u64 piece = BLOCK_SIZE - to % BLOCK_SIZE;
 		u8 *block;
@@ -58,6 +61,26 @@ static int copy_in(struct vm *vm, u64 to, const u8 *from, u64 bytes)
 	return 0;
 }
 
+/*
+ * A confidential VM's is made in its bounce buffers and loaded from there. The seed is left out: it would make the measurement
+ * another each time, and is worth nothing from a host that is not trusted.
+ */
+static int put_confidential_dtb(struct vm *vm, const struct load_plan *plan, const struct guest_isa *isa,
+				const struct guest_boot *boot)
+{
+	const hpa_t made = HPA(vm->config.shared.hpa);
+	u8 *block = arch_window_block(made);
+	u64 used = 0;
+	int error;
+
+	arch_zero(block, BLOCK_SIZE);
+	error = guest_fdt_build(vm, isa, boot, block, BLOCK_SIZE, &used);
+	arch_window_block_close();
+	return error ? error
+		     : private_load(vm, GPA(plan->dtb), (const void *)(uintptr_t)made.a,
+				    ALIGN_UP(used, PAGE_SIZE));
+}
+
 /* The device tree is made in place, in a block that has nothing else in it. */
 static int put_dtb(struct vm *vm, const struct load_plan *plan, u64 initrd_size)
 {
@@ -68,6 +91,9 @@ static int put_dtb(struct vm *vm, const struct load_plan *plan, u64 initrd_size)
 	u8 *block;
 	int error;
 
+	if (vm_is_confidential(vm))
+		return put_confidential_dtb(vm, plan, &isa, &boot);
+	boot.seeded = true;
 	entropy_read(boot.rng_seed, sizeof(boot.rng_seed));
 	error = block_open(vm, plan->dtb, &block);
 	if (error)

@@ -15,6 +15,7 @@
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
 #include "core/memory/pages.h"
+#include "core/private/private.h"
 #include "core/recorder/recorder.h"
 #include "core/root/root.h"
 #include "core/root/takeover.h"
@@ -84,8 +85,11 @@ int vm_create(unsigned index, const struct vm_config *config, u64 first_vcpu)
 	vm->vcpu = object_alloc(config->vcpus * sizeof(struct vcpu));
 	if (!vm->vcpu)
 		return -ENOMEM;
-	error = gstage_create(&vm->gstage, gstage_format_for(backing_base(config) + config->memory),
-			      index + 1);
+	if (vm_is_confidential(vm))
+		error = private_create(vm);
+	else
+		error = gstage_create(&vm->gstage, gstage_format_for(backing_base(config) + config->memory),
+				      index + 1);
 	for (u32 n = 0; !error && n < config->vcpus; n++)
 		error = create_vcpu(vm, n, first_vcpu + n);
 	for (unsigned slot = 0; !error && slot < VM_MAX_DEVICES; slot++)
@@ -120,10 +124,22 @@ static int create_records(unsigned index, struct vm_config *config, u64 first_vc
 		log_line("%s: confidential VMs are not supported yet", config->name);
 		return -EOPNOTSUPP;
 	}
+	if (config->flags & VM_CONFIDENTIAL) {
+		char why[160];
+
+		error = private_plan(config, why, sizeof(why));
+		if (error) {
+			log_line("%s: cannot be confidential: %s", config->name, why);
+			return error;
+		}
+	}
 	error = backing_assign(config, &have);
 	if (error) {
 		log_line("%s: %lu MiB of memory wanted, %lu MiB left%s", config->name, config->memory >> 20,
-			 have >> 20, config->flags & VM_ROOT ? " (the root VM needs one piece)" : "");
+			 have >> 20,
+			 config->flags & VM_ROOT	   ? " (the root VM needs one piece)"
+			 : config->flags & VM_CONFIDENTIAL ? " of the pool (machine.confidential)"
+							   : "");
 		return error;
 	}
 	for (u32 n = 0; n < config->vcpus; n++) {
@@ -291,6 +307,19 @@ static int wait_for_devices(const struct vm *vm)
 	return 0;
 }
 
+/* Its memory reads as zeroes afterwards. */
+static int fresh_memory(struct vm *vm)
+{
+	int error;
+
+	if (vm_is_confidential(vm))
+		return private_launch(vm);
+	error = gstage_zap(&vm->gstage, GPA(0), backing_base(&vm->config) + vm->config.memory);
+	if (!error)
+		backing_reset(vm);
+	return error;
+}
+
 /* The VM is VM_STARTING, and stays that until it runs, so that an heir begins again. */
 static int start_locked(struct vm *vm)
 {
@@ -309,11 +338,11 @@ static int start_locked(struct vm *vm)
 	if (!error && vm_is_root(vm))
 		error = root_reset_devices(vm);
 	if (!error)
-		error = gstage_zap(&vm->gstage, GPA(0), backing_base(&vm->config) + vm->config.memory);
-	if (!error) {
-		backing_reset(vm);
+		error = fresh_memory(vm);
+	if (!error)
 		error = load_vm(vm, &pack, &result);
-	}
+	if (!error && vm_is_confidential(vm))
+		error = private_final(vm, result.entry, result.dtb.a);
 	if (error || !first) {
 		log_line("%s: does not start: %s (error %d)", vm->config.name,
 			 first ? result.text : "no hart 0", -error);
@@ -374,6 +403,8 @@ static void stop_locked(struct vm *vm, enum vm_stop_reason reason)
 	reset_devices(vm);
 	if (vm_is_root(vm))
 		root_reset_devices(vm);
+	if (vm_is_confidential(vm))
+		private_end(vm);
 	log_line("%s: stopped: %s", vm->config.name, reason_text(reason));
 	if (is_error(reason))
 		recorder_oops("%s: stopped: %s", vm->config.name, reason_text(reason));

@@ -20,7 +20,7 @@ static const struct guest_isa isa = {
 	.cboz_block = 64,
 	.satp_mode = 10,
 };
-static struct guest_boot boot = { .initrd = GPA(0x84000000), .initrd_size = 12345 };
+static struct guest_boot boot = { .initrd = GPA(0x84000000), .initrd_size = 12345, .seeded = true };
 
 static void machine(u32 count)
 {
@@ -106,6 +106,17 @@ static void a_kernel_finds_its_machine(void **state)
 	assert_memory_equal(property("/chosen", "rng-seed", GUEST_RNG_SEED_SIZE), boot.rng_seed,
 			    GUEST_RNG_SEED_SIZE);
 	assert_string("/aliases", "serial0", "/soc/serial@10000000");
+}
+
+/* A confidential VM's is the same at each start. */
+static void without_a_seed_there_is_none(void **state)
+{
+	(void)state;
+	machine(2);
+	boot.seeded = false;
+	assert_int_equal(build(sizeof(tree)), 0);
+	assert_null(fdt_getprop(tree, node("/chosen"), "rng-seed", NULL));
+	boot.seeded = true;
 }
 
 static void a_hart_says_what_it_can(void **state)
@@ -227,6 +238,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_kernel_finds_its_machine),
+		cmocka_unit_test(without_a_seed_there_is_none),
 		cmocka_unit_test(a_hart_says_what_it_can),
 		cmocka_unit_test(a_plain_hart_promises_nothing_else),
 		cmocka_unit_test(the_plic_names_the_context_of_each_hart),
