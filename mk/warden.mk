@@ -34,5 +34,5 @@ $(WARDEN_TEST): $(call sources,warden/test,*) $(call sources,abi,*.h) mk/warden.
 	@mkdir -p $(@D)
 	$(Q)$(CROSS)gcc $(WARDEN_TEST_CFLAGS) -nostdlib -static -no-pie -Wl,-T,warden/test/payload.ld -Wl,--build-id=none \
 		-Wl,--no-relax -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -o $(@:.bin=.elf) \
-		warden/test/payload.S $(filter warden/test/%.c,$^)
+		$(filter warden/test/%.S,$^) $(filter warden/test/%.c,$^)
 	$(Q)$(CROSS)objcopy -O binary $(@:.bin=.elf) $@

@@ -13,7 +13,8 @@ FW_OPTIONS = 0x1
 FW_DYNAMIC = y
 
 warden_objs = platform.o duty.o pristine.o update.o hart.o found.o guest.o stub.o stop.o life.o watchdog.o call.o native.o
-warden_objs += $(addprefix private/,ask.o pool.o vm.o table.o launch.o measure.o report.o place.o port.o rings.o later.o)
+warden_objs += $(addprefix private/,ask.o pool.o vm.o table.o launch.o measure.o report.o place.o port.o rings.o)
+warden_objs += $(addprefix private/,vcpu.o exit.o ecall.o enter.o switch.o)
 platform-objs-y += $(warden_objs)
 
 # Our own files are clean under more warnings than OpenSBI's headers, which count as the system's here.
@@ -34,4 +35,10 @@ $(platform_build_dir)/bearssl/%.o: platform-cflags-y += $(bearssl_headers) -I$(b
 bearssl_users = pristine update call duty $(patsubst %.o,%,$(filter private/%,$(warden_objs)))
 $(foreach name,$(bearssl_users),$(addprefix $(platform_build_dir)/$(name),.o .dep)): platform-cflags-y += $(bearssl_headers)
 $(platform_build_dir)/bearssl/%.o: $(src_dir)/../bearssl/src/%.c
+	$(call compile_cc,$@,$<)
+
+# Loads and stores are decoded as the hypervisor does it.
+platform-objs-y += arch/riscv64/decode.o
+$(platform_build_dir)/arch/%.o: platform-cflags-y += -include $(OUTLIVE_ROOT)/warden/contract.h
+$(platform_build_dir)/arch/%.o: $(OUTLIVE_ROOT)/arch/%.c
 	$(call compile_cc,$@,$<)

@@ -18,7 +18,7 @@ struct mmio_instruction {
 /* Decodes a load or store (RV64I and C). -EINVAL: any other instruction, atomics included; *m is then undefined. */
 int decode_mmio(u32 instruction, struct mmio_instruction *m);
 
-/* Fetches the instruction at the guest's pc, with the guest's rights. -EFAULT: it cannot (any more). */
+/* Fetches the instruction at the guest's pc, with the guest's rights. -EFAULT: it cannot (any more). fetch.c */
 int fetch_instruction(u64 pc, u32 *instruction);
 
 #endif

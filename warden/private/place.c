@@ -8,6 +8,7 @@
 #include <sbi/sbi_string.h>
 #include <sbi_utils/fdt/fdt_helper.h>
 
+#include "warden/private/enter.h"
 #include "warden/private/pool.h"
 
 #define POOL_MIN     MIB(4)
@@ -247,6 +248,10 @@ void place_begin(void)
 	br_sha256_update(&sha, _fw_start, (unsigned long)(_rodata_end - _fw_start));
 	br_sha256_out(&sha, warden_digest);
 	pool_begin(pool.start, pool.end - pool.start, last_vmid());
+	if (!enter_init()) {
+		pool_is_absent(PRIVATE_NO_PMP);
+		return;
+	}
 	sbi_printf("warden: %lu MiB at 0x%lx are kept for confidential VMs\n", (pool.end - pool.start) >> 20,
 		   pool.start);
 }

@@ -41,6 +41,7 @@ struct private_vm {
 	struct private_config config;
 	u64 entry; /* since FINAL */
 	u64 argument;
+	u64 time_offset; /* since FINAL: the guest's time is the host's plus this, for good */
 	struct measure measure;
 	u8 measurement[PRIVATE_DIGEST_SIZE];	  /* since FINAL */
 	struct private_vcpu *vcpu[PRIVATE_VCPUS]; /* NULL: there is none */

@@ -200,6 +200,8 @@ static void first_life(void)
 		crash("without a watchdog");
 	case UPDATE:
 		update_first_life();
+	case PRIVATE:
+		private_life();
 	case NATIVE:
 		give_machine_away(last);
 		break;

@@ -53,6 +53,7 @@ enum scenario {
 	NO_SSTC = 21,	 /* a machine where the timer is the hypervisor's */
 	NATIVE = 22,	 /* the machine is given away, and lives end */
 	UPDATE = 23,	 /* another image: refused, undone, put in force, not reporting */
+	PRIVATE = 24,	 /* a confidential VM */
 };
 
 /* What lives tell each other; outside all slots, like guest RAM. */
@@ -176,5 +177,10 @@ void give_machine_away(u64 last);
 /* A life that reports for duty and is then updated, and the heirs after it. They do not return. */
 void update_first_life(void) __attribute__((noreturn));
 void update_heir(void) __attribute__((noreturn));
+
+/* ---- private.c ---- */
+
+/* Makes a confidential VM and runs it, exit by exit. */
+void private_life(void) __attribute__((noreturn));
 
 #endif
