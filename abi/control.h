@@ -91,6 +91,12 @@ enum ctl_type {
 	 */
 	CTL_UPDATE_COMMIT = 33,
 
+	/*
+	 * vm, payload struct private_request (abi/private.h) -> struct private_report, as the warden made it. -EOPNOTSUPP: it is not a
+	 * confidential VM; -ENXIO: it does not run; -ENOSYS: the warden has no key.
+	 */
+	CTL_ATTEST = 40,
+
 	CTL_EVENT_CONSOLE = 100, /* vm, payload u64 offset, then bytes */
 	CTL_EVENT_VM = 101,	 /* vm changed its state: payload struct ctl_vm */
 	CTL_EVENT_LIFE = 102,	 /* a life reports for duty: payload struct ctl_host */

@@ -15,6 +15,8 @@ const struct exit_meaning exit_meanings[] = {
 	  "The host file is not right, or a file that it names, or the options that stand for one; or an image to update to." },
 	{ EXIT_CODE_TIMEOUT, "The host did not answer in time." },
 	{ EXIT_CODE_REFUSED, "The host answered that it cannot do this now." },
+	{ EXIT_CODE_UNTRUSTED,
+	  "What has been attested is not what was asked for: another key, nonce, measurement or warden." },
 };
 const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
 
@@ -39,6 +41,19 @@ const size_t exit_meaning_count = ARRAY_SIZE(exit_meanings);
 	"outlive dump --host --list  # what there is\n"       \
 	"outlive dump --host 3 -o vmcore  # the third life\n" \
 	"outlive dump debian -o debian.core --live  # of a VM that runs on"
+
+#define ATTEST_TEXT                                                                                                        \
+	"Asks the warden for its report on a confidential VM: what it was started from (the measurement of its "           \
+	"configuration, kernel, initrd and command line), which warden keeps it, and the nonce of this request, signed "   \
+	"with the machine's key. All that is checked is checked here, on this machine; the hypervisor only carries the "   \
+	"report.\n\n"                                                                                                      \
+	"A signature is worth as much as the key: --key says which one the machine is known to have. Without it the "      \
+	"report's own key is taken, and said to be one that nobody vouches for. --expect compares the measurement; given " \
+	"a host file, it loads the VM's kernel, initrd and command line as the hypervisor does, and computes what the "    \
+	"warden must have measured, for each machine that there could be (its processor's extensions are in the guest's "  \
+	"device tree). --warden compares the warden.\n\n"                                                                  \
+	"A guest can ask for its own report; --report checks one that is in a file, with the same options. "               \
+	"docs/confidential.md says what all of this is worth."
 
 #define CAMPAIGN_TEXT_1                                                                                                             \
 	"Starts machines again and again, each with guests that check their own memory, disks, network, registers and clock, "      \
@@ -65,7 +80,7 @@ const struct command commands[] = {
 		.arguments_max = 1,
 		.options = EVERY | O(QUIET) | O(DETACH) | O(NAME) | O(DIR) | O(QEMU) | O(FIRMWARE) | O(GDB) |
 			   O(ICOUNT) | O(TIMEOUT) | O(KERNEL) | O(INITRD) | O(APPEND) | O(VCPUS) | O(MEMORY) |
-			   O(DISK) | O(HARTS) | O(FLAT) | O(VECTOR),
+			   O(DISK) | O(HARTS) | O(FLAT) | O(VECTOR) | O(CONFIDENTIAL) | O(ATTESTATION_KEY),
 		.summary = "start a host under QEMU",
 		.text = "Starts the host that FILE describes (see outlive-host(5)), or with --kernel one VM without a "
 			"file. Everything is checked before anything is started.\n\n"
@@ -281,6 +296,21 @@ const struct command commands[] = {
 		.text = DUMP_TEXT,
 		.examples = DUMP_EXAMPLES,
 		.run = dump_command,
+	},
+	{
+		.name = "attest",
+		.page = "outlive-attest",
+		.arguments = "[VM]",
+		.arguments_max = 1,
+		.options = TALKS | O(NONCE) | O(KEY) | O(EXPECT) | O(WARDEN) | O(FROM) | O(OUTPUT) |
+			   O(OVERWRITE),
+		.summary = "show what a confidential VM was started from, signed by the warden",
+		.text = ATTEST_TEXT,
+		.examples =
+			"outlive attest secret --key machine.pem --expect secret.yaml  # is it what I meant to run?\n"
+			"outlive attest secret --nonce 31415926 -o report.bin  # to be looked at elsewhere\n"
+			"outlive attest --report report.bin --nonce 31415926 --key machine.pem --json",
+		.run = attest_command,
 	},
 	{
 		.name = "blackbox ls",

@@ -49,6 +49,7 @@ int crash_inject_command(const struct options *o);
 int crash_list_command(const struct options *o);
 int crash_show_command(const struct options *o);
 int dump_command(const struct options *o);
+int attest_command(const struct options *o);
 int update_command(const struct options *o);
 int poweroff_command(const struct options *o);
 int blackbox_ls_command(const struct options *o);

@@ -67,6 +67,8 @@ static const char *begin_refusal(s32 status)
 		return "another dump is under way";
 	case EOPNOTSUPP:
 		return "a device of the machine writes to its memory, so it cannot be dumped live";
+	case EPERM:
+		return "it is a confidential VM: the hypervisor cannot read its memory and registers";
 	default:
 		return client_refusal(status);
 	}

@@ -9,8 +9,9 @@ enum exit_code {
 	EXIT_CODE_NOT_FOUND = 3, /* no such host, VM or life; or several hosts and none named */
 	EXIT_CODE_INVALID =
 		4, /* the host file, what --kernel and its options name, or an image, is not right */
-	EXIT_CODE_TIMEOUT = 5, /* the host did not answer in time */
-	EXIT_CODE_REFUSED = 6, /* the host answered that it cannot do this now */
+	EXIT_CODE_TIMEOUT = 5,	 /* the host did not answer in time */
+	EXIT_CODE_REFUSED = 6,	 /* the host answered that it cannot do this now */
+	EXIT_CODE_UNTRUSTED = 7, /* a report is not what was asked for */
 };
 
 #endif

@@ -30,6 +30,9 @@ struct plan_pass {
 	char serial[20];
 };
 
+/* Where the machine's RAM begins: QEMU's virt. */
+#define PLAN_RAM_BASE 0x80000000ull
+
 /* virtio-mmio devices of the machine: QEMU's virt has so many. One is the control channel's. */
 #define PLAN_MACHINE_SLOTS 8
 

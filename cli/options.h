@@ -12,8 +12,8 @@ struct options {
 	bool help, json, quiet;
 	const char *host;
 	/* run */
-	bool detach, icount, vector, flat;
-	const char *name, *qemu, *dir, *firmware, *gdb;
+	bool detach, icount, vector, flat, confidential;
+	const char *name, *qemu, *dir, *firmware, *gdb, *attestation_key;
 	const char *kernel, *initrd, *append, *vcpus, *memory, *harts;
 	const char *disks[OPTIONS_DISKS_MAX];
 	size_t disk_count;
@@ -27,6 +27,8 @@ struct options {
 	bool dump_host, list, live;
 	bool check; /* update */
 	const char *region, *symbols, *format, *exclude;
+	/* attest */
+	const char *nonce, *key, *expect, *warden, *from;
 	/* campaign */
 	bool resume;
 	const char *seed, *runs, *faults, *jobs, *out, *keep, *replay, *report;
@@ -48,6 +50,7 @@ enum option_id {
 	OPTION_FIRMWARE,
 	OPTION_GDB,
 	OPTION_ICOUNT,
+	OPTION_ATTESTATION_KEY,
 	OPTION_TIMEOUT,
 	OPTION_KERNEL,
 	OPTION_INITRD,
@@ -58,6 +61,7 @@ enum option_id {
 	OPTION_HARTS,
 	OPTION_FLAT,
 	OPTION_VECTOR,
+	OPTION_CONFIDENTIAL,
 	OPTION_FOLLOW,
 	OPTION_PREVIOUS,
 	OPTION_NOTE,
@@ -91,6 +95,11 @@ enum option_id {
 	OPTION_REPLAY,
 	OPTION_REPORT,
 	OPTION_CHECK,
+	OPTION_NONCE,
+	OPTION_KEY,
+	OPTION_EXPECT,
+	OPTION_WARDEN,
+	OPTION_FROM,
 	OPTION_COUNT,
 };
 

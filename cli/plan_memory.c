@@ -5,14 +5,12 @@
 #include "cli/plan_memory.h"
 #include "abi/private_size.h"
 #include "cli/units.h"
+#include "core/private/private.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 /* QEMU puts the pack into the machine's first GiB, between the hypervisor and the device tree. */
 #define PACK_MOST MIB(768)
-
-/* Where RAM begins. The pool is aligned to its size by address. */
-#define RAM_BASE 0x80000000ull
 
 /* A piece of RAM that is taken; offsets from its start. */
 struct piece {
@@ -34,15 +32,6 @@ static u64 pack_size(const struct host_plan *plan)
 	return size;
 }
 
-static u32 device_count(const struct vm_config *vm)
-{
-	u32 count = 0;
-
-	for (u32 i = 0; i < VM_MAX_DEVICES; i++)
-		count += vm->devices[i].kind != VM_DEV_NONE;
-	return count;
-}
-
 /* What the VMs take of the pool, and of the rest of RAM. */
 static void sum_up(const struct host_plan *plan, u64 *private, u64 *ordinary)
 {
@@ -51,8 +40,8 @@ static void sum_up(const struct host_plan *plan, u64 *private, u64 *ordinary)
 		const struct vm_config *vm = &plan->vms[i];
 
 		if (vm->flags & VM_CONFIDENTIAL) {
-			*private += vm->memory + private_kept_size(vm->memory, vm->vcpus);
-			*ordinary += private_shared_size(vm->memory, device_count(vm));
+			*private += vm->memory + private_kept_size(vm);
+			*ordinary += private_shared_size(vm);
 		} else {
 			*ordinary += vm->memory;
 		}
@@ -98,7 +87,7 @@ static bool is_free(const struct places *p, u64 begin, u64 end)
 	return true;
 }
 
-/* As the warden does it: the highest place that is free. False if there is none. */
+/* As the warden does it, aligned by address to its size: the highest place that is free. False if there is none. */
 static bool place_pool(struct places *p, u64 pool, u64 memory)
 {
 	u64 at;
@@ -107,9 +96,10 @@ static bool place_pool(struct places *p, u64 pool, u64 memory)
 		return true;
 	if (memory < pool)
 		return false;
-	for (at = ALIGN_DOWN(RAM_BASE + memory - pool, pool); at >= RAM_BASE + LAYOUT_MIN_RAM; at -= pool)
-		if (is_free(p, at - RAM_BASE, at - RAM_BASE + pool)) {
-			take(p, at - RAM_BASE, at - RAM_BASE + pool);
+	for (at = ALIGN_DOWN(PLAN_RAM_BASE + memory - pool, pool); at >= PLAN_RAM_BASE + LAYOUT_MIN_RAM;
+	     at -= pool)
+		if (is_free(p, at - PLAN_RAM_BASE, at - PLAN_RAM_BASE + pool)) {
+			take(p, at - PLAN_RAM_BASE, at - PLAN_RAM_BASE + pool);
 			return true;
 		}
 	return false;
@@ -139,11 +129,12 @@ static bool is_enough(const struct host_plan *plan, u64 ordinary, u64 memory)
 	       LAYOUT_MIN_RAM + ALIGN_UP(plan->pack_size, BLOCK_SIZE) + plan->pool + ordinary <= memory;
 }
 
-static u64 power_of_two(u64 at_least)
+/* The least pool that has so many bytes for VMs. */
+static u64 pool_for(u64 bytes)
 {
 	u64 size = PRIVATE_POOL_MIN;
 
-	while (size < at_least)
+	while (size < bytes + private_own_size(size))
 		size *= 2;
 	return size;
 }
@@ -152,15 +143,18 @@ static void plan_pool(struct host_plan *plan, u64 need, struct diagnostics *d)
 {
 	const struct field_number *given = &plan->spec->machine.confidential;
 	char have[24], wanted[24], enough[24];
+	u64 least = need ? pool_for(need) : 0;
 
+	plan->pool = least;
 	/* What is no power of two has been reported. */
-	plan->pool = given->given ? power_of_two(given->value) : need ? power_of_two(need) : 0;
-	if (given->given && given->value < need)
+	if (given->given && !(given->value & (given->value - 1)))
+		plan->pool = given->value;
+	if (given->given && given->value < least)
 		diagnostics_add(d, given->line, "machine.confidential",
 				"%s is too little: the confidential VMs take %s, so %s would do",
 				units_format_size(have, sizeof(have), given->value),
 				units_format_size(wanted, sizeof(wanted), need),
-				units_format_size(enough, sizeof(enough), power_of_two(need)));
+				units_format_size(enough, sizeof(enough), least));
 }
 
 static void too_little(const struct host_plan *plan, u64 ordinary, u64 least, struct diagnostics *d)

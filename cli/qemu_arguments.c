@@ -6,6 +6,8 @@
  * of their unit numbers, then the uplink, then an entropy source if a VM has an entropy device. The last slots, from slot 7
  * down, have the devices that are passed through to the root VM.
  */
+#include "abi/layout.h"
+#include "cli/attest_seed.h"
 #include "cli/host_check.h"
 #include "cli/memory.h"
 #include "cli/qemu.h"
@@ -79,6 +81,20 @@ static void add_machine(struct arguments *a, const struct host_plan *plan, const
 	add(a, "-initrd");
 	add(a, "%s/pack", dir->path);
 	free(name);
+}
+
+/* What the warden's key is made of, at its place in the warden's RAM. */
+static void add_seed(struct arguments *a, const struct host_plan *plan, const struct rundir *dir)
+{
+	char *path;
+
+	if (!plan->pool)
+		return;
+	path = escape(dir->path);
+	add(a, "-device");
+	add(a, "loader,file=%s/" ATTEST_SEED_FILE ",addr=0x%llx,force-raw=on", path,
+	    (unsigned long long)(PLAN_RAM_BASE + LAYOUT_SEED_OFFSET));
+	free(path);
 }
 
 static void add_streams(struct arguments *a, const struct rundir *dir, int control_fd, int serial_fd)
@@ -221,6 +237,7 @@ char **qemu_arguments(const struct host_plan *plan, const struct qemu_options *o
 	struct arguments a = { 0 };
 
 	add_machine(&a, plan, options, dir);
+	add_seed(&a, plan, dir);
 	add_streams(&a, dir, control_fd, serial_fd);
 	add_disks(&a, plan);
 	add_uplink(&a, plan, dir);

@@ -3,6 +3,7 @@
  * broker; with --detach, and with --kernel where this process has the terminal, a child is.
  */
 #include "cli/run.h"
+#include "cli/attest_seed.h"
 #include "cli/broker.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -283,6 +284,10 @@ static int start(const struct options *o, const struct host_plan *plan)
 		code = evidence_prepare(plan);
 	if (!code && rundir_create(&dir, plan->spec->name.value, o->dir) < 0)
 		code = EXIT_CODE_FAILED;
+	if (!code && plan->pool && attest_seed_prepare(&dir, o->attestation_key) < 0) {
+		rundir_end(&dir);
+		code = EXIT_CODE_FAILED;
+	}
 	if (!code) {
 		note_dumps(&dir, plan);
 		note_policy(o, plan->spec);

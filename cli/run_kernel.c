@@ -61,6 +61,7 @@ static void fill(const struct options *o, struct host_spec *spec, struct diagnos
 	set(vm_schema, "vcpus", o->vcpus, vm, d);
 	set(vm_schema, "memory", o->memory ? o->memory : DEFAULT_MEMORY, vm, d);
 	set(vm_schema, "format", o->flat ? "flat" : NULL, vm, d);
+	set(vm_schema, "confidential", o->confidential ? "true" : NULL, vm, d);
 	set_disks(o, schema_find(vm_schema, "disks")->sub, vm, d);
 }
 
@@ -87,10 +88,10 @@ int run_kernel_load(const struct options *o, struct host_spec *spec, struct host
 bool run_kernel_has_options(const struct options *o)
 {
 	if (!o->initrd && !o->append && !o->vcpus && !o->memory && !o->harts && !o->disk_count && !o->flat &&
-	    !o->vector)
+	    !o->vector && !o->confidential)
 		return false;
 	message_error(
-		"--initrd, --append, --vcpus, --memory, --disk, --harts, --flat and --vector go with --kernel; "
+		"--initrd, --append, --vcpus, --memory, --disk, --harts, --flat, --vector and --confidential go with --kernel; "
 		"with a host file, write it there");
 	return true;
 }

@@ -1,5 +1,6 @@
 /* Run directories: see rundir.h. */
 #include "cli/rundir.h"
+#include "cli/attest_seed.h"
 #include "cli/memory.h"
 #include "cli/message.h"
 #include <dirent.h>
@@ -108,8 +109,9 @@ static int take(struct rundir *dir)
 
 static bool is_file_of_ours(const char *name)
 {
-	static const char *const names[] = { "control",	 "pack",    "qemu.pid", "serial.log",
-					     "qemu.log", "run.log", "uplink",	"dumps" };
+	static const char *const names[] = { "control",	       "pack",	       "qemu.pid", "serial.log",
+					     "qemu.log",       "run.log",      "uplink",   "dumps",
+					     ATTEST_SEED_FILE, ATTEST_KEY_FILE };
 	size_t length = strlen(name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -9,6 +9,8 @@
  *     serial.log   what firmware and hypervisor wrote to the serial line
  *     qemu.log     what QEMU itself said
  *     dumps        path of the host's dump region, if it has one
+ *     attestation.seed  of a host with confidential VMs: what the warden's key is made of; only its user can read it
+ *     attestation.pem   the public half of that key
  *     run.log      of a detached host: what `outlive run` would have printed
  *     console-VM.log  output of a VM's consoles
  *

@@ -442,6 +442,20 @@ static int dump_end(struct control_request *r)
 	return guest_dump_end(r->vm, &at);
 }
 
+static int attest(struct control_request *r)
+{
+	struct private_request request;
+	struct private_report report;
+	int error;
+
+	memcpy(&request, r->payload, sizeof(request));
+	r->lengthy = true;
+	error = private_report(r->vm, &request, &report);
+	if (!error)
+		reply_add(r, &report, sizeof(report));
+	return error;
+}
+
 /* ---- Who is who ---- */
 
 const struct control_operation control_operations[] = {
@@ -468,6 +482,8 @@ const struct control_operation control_operations[] = {
 	[CTL_UPDATE_WRITE] = { update_write, 8, 8 + CTL_UPDATE_PIECE, false, false },
 	[CTL_UPDATE_CHECK] = { update_check, 0, 0, false, false },
 	[CTL_UPDATE_COMMIT] = { update_commit, 8, 8, false, false },
+	[CTL_ATTEST] = { attest, sizeof(struct private_request), sizeof(struct private_request), true,
+			 false },
 	[CTL_CRASH_RECORD] = { read_crash, sizeof(struct ctl_crash_at), sizeof(struct ctl_crash_at), false,
 			       false },
 	[CTL_CONSOLE_ACK] = { console_acknowledged, 8, 8, true, true },

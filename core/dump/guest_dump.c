@@ -140,6 +140,8 @@ int guest_dump_begin(struct vm *vm, const struct ctl_dump_begin *begin, struct c
 
 	if (!wanted.id || wanted.flags & ~CTL_DUMP_LIVE)
 		return -EINVAL;
+	if (vm_is_confidential(vm))
+		return -EPERM;
 	if ((wanted.flags & CTL_DUMP_LIVE) && has_passed_device(vm))
 		return -EOPNOTSUPP;
 	if (dump.vm != vm || dump.info.id != wanted.id) {

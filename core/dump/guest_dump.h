@@ -20,7 +20,7 @@
 /*
  * Begins a dump and describes it in *info; again with the same id: the same. -EINVAL; -EBUSY: another is under way; -ENXIO: no
  * guest; -ENOMEM; -EAGAIN: a vCPU is still in a hart of the life before; -EOPNOTSUPP: live, of a VM into whose memory a
- * device of the machine writes that is passed through to it. The calling hart has no vCPU afterwards.
+ * device of the machine writes that is passed through to it; -EPERM: confidential, its memory is not ours to read. The calling hart has no vCPU afterwards.
  */
 int guest_dump_begin(struct vm *vm, const struct ctl_dump_begin *begin, struct ctl_dump *info);
 

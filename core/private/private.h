@@ -83,6 +83,12 @@ int private_final(struct vm *vm, gpa_t pc, u64 a1);
 /* No vCPU of it will be entered any more; its memory stays with the warden until the next start. */
 void private_end(struct vm *vm);
 
+/*
+ * The warden's report on a VM that runs or is paused, signed: to be handed on to who asked. -EOPNOTSUPP: an ordinary VM; -ENXIO: it
+ * does not run; -ENOSYS: the warden has no key. Takes some milliseconds. One caller at a time.
+ */
+int private_report(const struct vm *vm, const struct private_request *request, struct private_report *report);
+
 /* An heir: what the warden says of the VM agrees with its records, or `why` says what does not. */
 int private_adopt(struct vm *vm, char *why, size_t size);
 

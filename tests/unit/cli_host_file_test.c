@@ -249,7 +249,7 @@ static const struct {
 	{ "machine: {confidential: 64MiB}\n" VM ", confidential: true}\n",
 	  "host.yaml:1: machine.confidential: 64 MiB is too little: the confidential VMs take 66 MiB, so 128 MiB would do" },
 	{ "machine: {memory: 256MiB}\n" VM ", confidential: true}\n",
-	  "machine.memory: 256 MiB is too little: at least 400 MiB (10 MiB for guests, 128 MiB for confidential VMs, " },
+	  "machine.memory: 256 MiB is too little: at least 400 MiB (6 MiB for guests, 128 MiB for confidential VMs, " },
 	{ VM ", root: true, affinity: 0}\n",
 	  "host.yaml:2: vms[0].affinity: the root VM's vCPUs are the machine's harts" },
 	{ VM ", root: true, confidential: true}\n", "vms[0].confidential: the root VM cannot be" },
@@ -586,7 +586,7 @@ static void test_confidential(void **state)
 	assert_int_equal(l.plan.memory, MIB(256 + 128 + 16));
 	unload(&l);
 	/* What fits exactly. */
-	load(&l, "vms: [{name: a, memory: 62MiB, kernel: kernel, confidential: true}]\n");
+	load(&l, "vms: [{name: a, memory: 60MiB, kernel: kernel, confidential: true}]\n");
 	assert_string_equal(l.report, "");
 	assert_int_equal(l.plan.pool, MIB(64));
 	unload(&l);

@@ -1,4 +1,5 @@
 /* The control server: requests and events, ends of lives and of the machine. The stream itself: control_stream_test.c. */
+#include "core/private/private.h"
 #include "tests/unit/control_line.h"
 
 /* ---- Questions ---- */
@@ -78,6 +79,67 @@ static void test_top(void **state)
 	assert_int_equal(got.length, sizeof(v[0]));
 	assert_int_equal(ask32(CTL_TOP, ~0u), 0);
 	assert_int_equal(got.length, 0);
+}
+
+static u8 asked_nonce[PRIVATE_NONCE_SIZE];
+static u32 busy;
+
+static int fake_warden(enum private_call call, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 *value)
+{
+	const struct private_request *request = (const struct private_request *)a1;
+	struct private_report *report = (struct private_report *)a2;
+
+	(void)a3, (void)a4, (void)value;
+	assert_int_equal(call, PRIVATE_REPORT);
+	assert_int_equal(a0, 5);
+	if (busy && busy--)
+		return -EAGAIN;
+	memcpy(asked_nonce, request->nonce, sizeof(asked_nonce));
+	*report = (struct private_report){ .magic = PRIVATE_REPORT_MAGIC, .size = sizeof(*report) };
+	return 0;
+}
+
+static void make_confidential(struct vm *vm)
+{
+	vm->config.flags |= VM_CONFIDENTIAL;
+	vm->config.private_number = 5;
+	vm->config.kept.size = BLOCK_SIZE;
+	assert_int_equal(private_create(vm), 0);
+}
+
+static void test_attest(void **state)
+{
+	struct private_request request = { { 1, 2, 3 } };
+	struct private_report report;
+
+	(void)state;
+	assert_int_equal(ask(CTL_ATTEST, 1, &request, sizeof(request)), -EOPNOTSUPP);
+	make_confidential(vms[1]);
+	assert_int_equal(ask(CTL_ATTEST, 1, &request, sizeof(request)), -ENXIO);
+	vms[1]->s->run_state = VM_RUNNING;
+	assert_int_equal(ask(CTL_ATTEST, 1, &request, sizeof(request)), -ENOSYS);
+	host->on_private = fake_warden;
+	busy = 3;
+	assert_int_equal(ask(CTL_ATTEST, 1, &request, sizeof(request)), 0);
+	assert_int_equal(got.length, sizeof(report));
+	memcpy(&report, payload, sizeof(report));
+	assert_int_equal(report.magic, PRIVATE_REPORT_MAGIC);
+	assert_memory_equal(asked_nonce, request.nonce, sizeof(asked_nonce));
+	busy = ~0u;
+	assert_int_equal(ask(CTL_ATTEST, 1, &request, sizeof(request)), -EAGAIN);
+	assert_int_equal(ask(CTL_ATTEST, 1, &request, sizeof(request) - 1), -EINVAL);
+	assert_int_equal(ask(CTL_ATTEST, 7, &request, sizeof(request)), -ENOENT);
+}
+
+/* Nobody reads its memory for a dump. */
+static void test_confidential_dump(void **state)
+{
+	const struct ctl_dump_begin begin = { .id = 1 };
+
+	(void)state;
+	make_confidential(vms[1]);
+	vms[1]->s->run_state = VM_RUNNING;
+	assert_int_equal(ask(CTL_DUMP_BEGIN, 1, &begin, sizeof(begin)), -EPERM);
 }
 
 /* The record of a crash comes in pieces, cut before what looks like a frame. */
@@ -335,6 +397,8 @@ int main(void)
 		cmocka_unit_test_setup(test_top, set_up),
 		cmocka_unit_test_setup(test_log_and_lives, set_up),
 		cmocka_unit_test_setup(test_crash_record, set_up),
+		cmocka_unit_test_setup(test_attest, set_up),
+		cmocka_unit_test_setup(test_confidential_dump, set_up),
 		cmocka_unit_test_setup(test_operations, set_up),
 		cmocka_unit_test_setup(test_input, set_up),
 		cmocka_unit_test_setup(test_unknown, set_up),
