@@ -27,7 +27,7 @@ TIDY_TARGET := $(filter core/% drivers/% arch/riscv64/% tests/machine/%,$(LINT_C
 TIDY_HOST := $(filter-out $(TIDY_TARGET),$(filter cli/% arch/host/% tests/%,$(LINT_C)))
 TIDY_FLAGS_TARGET := $(LANGUAGE) -I. -Iarch/riscv64/include -I$(BUILD)/hv --target=riscv64-linux-gnu -march=rv64imac -mabi=lp64 \
 	-ffreestanding -isystem mk/freestanding -isystem $(FDT_DIR) $(LZ4_FLAGS)
-TIDY_FLAGS_HOST := $(LANGUAGE) -Itests/exits/include -I. -Iarch/host/include -D_GNU_SOURCE -isystem $(FDT_DIR) -isystem $(BEARSSL_DIR)/inc
+TIDY_FLAGS_HOST := $(LANGUAGE) -Itests/exits/include -Itests/private/include -I. -Iarch/host/include -D_GNU_SOURCE -isystem $(FDT_DIR) -isystem $(BEARSSL_DIR)/inc
 TIDY_STAMPS := $(TIDY_TARGET:%=$(BUILD)/lint/%.tidy) $(TIDY_HOST:%=$(BUILD)/lint/%.tidy)
 
 $(TIDY_TARGET:%=$(BUILD)/lint/%.tidy): TIDY_FLAGS = $(TIDY_FLAGS_TARGET)

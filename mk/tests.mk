@@ -101,3 +101,21 @@ CRASH_OBJECTS := $(patsubst %.c,$(BUILD)/host/asan/%.o,$(wildcard tests/exits/cr
 $(CRASH_OBJECTS): HOST_FIRST = -Itests/exits/include
 $(BUILD)/tests/exits/crash_test: $(CRASH_OBJECTS)
 -include $(CRASH_OBJECTS:.o=.d)
+
+# Programs that run the warden's part for confidential VMs (tests/private/world.h): its portable files, with a contract.h of
+# the host's types, and BearSSL.
+PRIVATE_C := $(addprefix warden/private/,ask.c pool.c vm.c table.c launch.c measure.c report.c rings.c) $(wildcard tests/private/*.c)
+PRIVATE_TESTS_asan := $(wildcard tests/unit/private_*_test.c)
+PRIVATE_TESTS_plain := $(wildcard tests/model/private_*_model.c)
+PRIVATE_TESTS_fuzz := $(wildcard tests/fuzz/private_*_fuzz.c)
+include warden/bearssl.mk
+PRIVATE_BEARSSL := $(BEARSSL_WARDEN) ec/ecdsa_i31_vrfy_raw
+
+# $(1): flavour
+define private_flavour
+PRIVATE_OBJECTS_$(1) := $$(PRIVATE_C:%.c=$$(BUILD)/host/$(1)/%.o)
+$$(PRIVATE_OBJECTS_$(1)) $$(PRIVATE_TESTS_$(1):%.c=$$(BUILD)/host/$(1)/%.o): HOST_FIRST = -Itests/private/include -isystem $$(BEARSSL_DIR)/inc
+$$(PRIVATE_TESTS_$(1):%.c=$$(BUILD)/%): $$(PRIVATE_OBJECTS_$(1)) $$(PRIVATE_BEARSSL:%=$$(BUILD)/host/$(1)/third/bearssl/%.o)
+-include $$(PRIVATE_OBJECTS_$(1):.o=.d)
+endef
+$(foreach flavour,plain asan fuzz,$(eval $(call private_flavour,$(flavour))))

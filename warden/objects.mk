@@ -23,11 +23,8 @@ $(addprefix $(platform_build_dir)/,$(warden_objs)): platform-cflags-y += -Wextra
 
 # SHA-2 and ECDSA are BearSSL's, compiled where it lies.
 bearssl_src = $(src_dir)/../bearssl/src
-bearssl_names = hash/sha2small hash/sha2big codec/dec32be codec/enc32be codec/dec64be codec/enc64be codec/ccopy \
-	rand/hmac_drbg mac/hmac ec/ecdsa_i31_sign_raw ec/ecdsa_i31_bits ec/ec_keygen ec/ec_pubkey ec/ec_p256_m31 ec/ec_secp256r1 \
-	ec/ec_secp384r1 ec/ec_secp521r1 $(addprefix int/i31_,add bitlen decode decmod encode fmont iszero modpow montmul muladd ninv31 \
-	rshift sub tmont) int/i32_div32
-platform-objs-y += $(bearssl_names:%=bearssl/%.o)
+include $(OUTLIVE_ROOT)/warden/bearssl.mk
+platform-objs-y += $(BEARSSL_WARDEN:%=bearssl/%.o)
 
 bearssl_headers = -I$(OUTLIVE_ROOT)/mk/freestanding -I$(bearssl_src)/../inc
 $(platform_build_dir)/bearssl/%.o: platform-cflags-y += $(bearssl_headers) -I$(bearssl_src) -DBR_USE_UNIX_TIME=0 \
