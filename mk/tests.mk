@@ -80,7 +80,8 @@ $(eval $(call test_kind,tests/fuzz/*_fuzz.c,fuzz,-fsanitize=fuzzer))
 # Programs that run the exit handlers of arch/riscv64 on fake harts (tests/exits/exits.h): the handlers compiled for the
 # host, with headers of tests/exits/include in place of those that only a RISC-V compiler takes. What hart.c defines of the
 # machine is the fake machine's business, under its own name.
-EXITS_C := $(addprefix arch/riscv64/,trap.c guest_sbi.c guest_ext.c native.c decode.c fetch.c vcpu_load.c found.c firmware.c hart.c) \
+EXITS_C := $(addprefix arch/riscv64/,trap.c guest_sbi.c guest_ext.c native.c decode.c fetch.c vcpu_load.c found.c firmware.c hart.c \
+	private.c private_exit.c) \
 	$(filter-out %_test.c,$(wildcard tests/exits/*.c))
 EXITS_TESTS_asan := $(wildcard tests/exits/*_test.c) $(addprefix tests/unit/,sbi_test.c decode_test.c sched_test.c adopt_test.c)
 EXITS_TESTS_fuzz := tests/fuzz/sbi_fuzz.c

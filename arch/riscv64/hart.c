@@ -5,6 +5,7 @@
 #include "arch/riscv64/found.h"
 #include "arch/riscv64/native.h"
 #include "arch/riscv64/paging.h"
+#include "arch/riscv64/private.h"
 #include "arch/riscv64/vcpu_load.h"
 #include "core/arch.h"
 #include "core/control/control.h"
@@ -132,6 +133,7 @@ __attribute__((no_stack_protector)) void hart_init(struct hart *hart)
 	csr_write(stvec, hart->trap_vector);
 	csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM);
 	csr_write(hideleg, HART_HIDELEG);
+	csr_write(hedeleg, HART_HEDELEG);
 	csr_write(hie, 0);
 	csr_write(hvip, 0);
 	csr_write(hgeie, 0);
@@ -415,9 +417,13 @@ void hart_loop(void)
 		/* What keeps interrupts from a guest, and what it reads and writes elsewhere, shows in no exit. */
 		hart_check_rules(hart);
 		scrub_some(hart->index, ROUND_PIECES, v->vm);
-		deliver(v);
 		if (v->expected)
 			life_vcpu_back(v);
+		if (vcpu_is_private(v)) {
+			private_vcpu_run(hart, v);
+			continue;
+		}
+		deliver(v);
 		/* Kicked: another round, on this stack. It has no room for a loop in a loop, of which there may be any number. */
 		if (is_kicked(hart) && !answer_kicks(hart))
 			continue;

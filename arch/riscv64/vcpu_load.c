@@ -1,6 +1,7 @@
 /* Loading and unloading of vCPUs; see vcpu_load.h. */
 #include "arch/riscv64/vcpu_load.h"
 #include "arch/riscv64/csr.h"
+#include "arch/riscv64/private.h"
 #include "core/lib/check.h"
 #include "core/lib/string.h"
 #include "core/vm/vm.h"
@@ -52,6 +53,10 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 	u64 hgatp = (u64)v->vm->gstage.format->mode << HGATP_MODE_SHIFT |
 		    (u64)v->vm->gstage.vmid << HGATP_VMID_SHIFT | (u64)(uintptr_t)v->vm->gstage.root >> 12;
 
+	if (vcpu_is_private(v)) {
+		private_vcpu_load(hart, v);
+		return;
+	}
 	ASSERT(!hart->current);
 	/*
 	 * The scheduler's lists, and what they lead to, lie in memory that a wild store may have hit. With another's record or
@@ -110,6 +115,10 @@ void vcpu_unload(struct hart *hart)
 {
 	struct vcpu *v = hart->current;
 
+	if (vcpu_is_private(v)) {
+		private_vcpu_unload(hart);
+		return;
+	}
 	save_switch_registers(v->r);
 	lazy_save(v->r);
 	estate_store(&hart->record->vcpu, NO_VCPU);
@@ -189,7 +198,8 @@ void arch_vcpu_reset(struct vcpu *v, u64 pc, u64 a1)
 	struct vcpu_record *r = v->r;
 
 	vcpu_reset_registers(r);
-	estate_store(&r->pc, pc);
+	/* The warden has the registers of a confidential one; its record is about questions. */
+	estate_store(&r->pc, vcpu_is_private(v) ? PRIVATE_FIRST_PC : pc);
 	estate_store(&r->x[10], r->id);
 	estate_store(&r->x[11], a1);
 	v->lazy_hart = 0;
@@ -200,6 +210,9 @@ u64 arch_vcpu_wake_time(const struct vcpu *v)
 	u64 offset = v->vm->s->guest_offset;
 	u64 when = v->r->vstimecmp;
 
+	/* The warden has told it in our time. */
+	if (vcpu_is_private(v))
+		return when;
 	/* The guest compares with time + htimedelta. */
 	if (when == ~0ull || when < offset)
 		return when == ~0ull ? when : 0;

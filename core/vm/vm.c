@@ -121,10 +121,6 @@ static int create_records(unsigned index, struct vm_config *config, u64 first_vc
 		}
 	}
 	if (config->flags & VM_CONFIDENTIAL) {
-		log_line("%s: confidential VMs are not supported yet", config->name);
-		return -EOPNOTSUPP;
-	}
-	if (config->flags & VM_CONFIDENTIAL) {
 		char why[160];
 
 		error = private_plan(config, why, sizeof(why));

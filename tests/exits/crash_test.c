@@ -37,10 +37,9 @@ static void all_stores_are_points(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		PART(crash_exits),    PART(crash_sbi),
-		PART(crash_devices),  PART(crash_queues),
-		PART(crash_requests), PART(crash_lives),
-		PART(crash_root),     cmocka_unit_test(all_stores_are_points),
+		PART(crash_exits),  PART(crash_sbi),	  PART(crash_devices),
+		PART(crash_queues), PART(crash_requests), PART(crash_lives),
+		PART(crash_root),   PART(crash_private),  cmocka_unit_test(all_stores_are_points),
 	};
 	int failed;
 

@@ -9,6 +9,7 @@
 #include "core/survive/crash.h"
 #include "core/survive/life.h"
 #include "core/vcpu/sched.h"
+#include "tests/exits/confidential.h"
 #include "tests/exits/devices.h"
 #include "tests/exits/inside.h"
 #include <string.h>
@@ -38,6 +39,7 @@ static u64 begin_life(unsigned boot, bool heir)
 	host_be_hart(boot);
 	host->on_kick = hart_kick;
 	host->on_kick_vcpu = hart_kick_vcpu;
+	host->on_private = confidential_call;
 	exits_harts[boot].where = EXITS_HS;
 	exits_in_hypervisor = 1ull << boot;
 	entry_labels(labels);
