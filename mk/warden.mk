@@ -25,7 +25,7 @@ $(BUILD)/warden.bin: $(WARDEN_SOURCES) mk/warden.mk $(OPENSBI)/.recipe
 
 # The life that tests/machine/warden.sh lets the warden look after: an image of its own, as large as a real one.
 WARDEN_TEST := $(BUILD)/tests/machine/warden.bin
-WARDEN_TEST_CFLAGS := $(LANGUAGE) $(PATHS) $(WARNINGS) -O2 -DPADDING=380000 -ffreestanding -fno-pic -mcmodel=medany \
+WARDEN_TEST_CFLAGS := $(LANGUAGE) $(PATHS) $(WARNINGS) -O2 -DPADDING=330000 -ffreestanding -fno-pic -mcmodel=medany \
 	-march=rv64imafdc_zicsr_zifencei -mabi=lp64 -fno-stack-protector -fno-jump-tables -msmall-data-limit=0
 TEST_PROGRAMS += $(WARDEN_TEST)
 

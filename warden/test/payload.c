@@ -202,6 +202,8 @@ static void first_life(void)
 		update_first_life();
 	case PRIVATE:
 		private_life();
+	case HOSTILE:
+		hostile_life();
 	case NATIVE:
 		give_machine_away(last);
 		break;

@@ -54,6 +54,7 @@ enum scenario {
 	NATIVE = 22,	 /* the machine is given away, and lives end */
 	UPDATE = 23,	 /* another image: refused, undone, put in force, not reporting */
 	PRIVATE = 24,	 /* a confidential VM */
+	HOSTILE = 25,	 /* the same, attacked by its hypervisor */
 };
 
 /* What lives tell each other; outside all slots, like guest RAM. */
@@ -182,5 +183,10 @@ void update_heir(void) __attribute__((noreturn));
 
 /* Makes a confidential VM and runs it, exit by exit. */
 void private_life(void) __attribute__((noreturn));
+
+/* ---- hostile.c ---- */
+
+/* Makes a confidential VM and tries to get at what it has. */
+void hostile_life(void) __attribute__((noreturn));
 
 #endif
