@@ -1,7 +1,7 @@
 /*
  * Every call of abi/private.h: its handler and what must hold before that is run. In this order: a precondition may use what
  * one before it has found. When one does not hold, the call answers its error and has changed nothing. The table in
- * docs/confidential.md is made from this file.
+ * docs/confidential-calls.md is made from this file (tools/private-calls.py).
  *
  * WHEN(precondition, argument): the number is that of the call's argument that it looks at.
  */
