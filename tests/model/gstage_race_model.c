@@ -66,6 +66,8 @@ static void storm_unlock(storm_lock_t *l)
 }
 
 #include "tests/model/gstage_storm.h"
+/* Has those of gstage_storm.h. */
+#include "tests/model/mirror_storm.h"
 
 #undef page_alloc
 #undef page_free
@@ -84,6 +86,7 @@ static ucontext_t scheduler;
 static unsigned running = HARTS; /* none */
 static u64 steps;
 static u64 race_seed;
+static void (*race_hart)(unsigned hart);
 
 static void leave(void)
 {
@@ -94,7 +97,7 @@ static void run_coroutine(void)
 {
 	unsigned hart = running;
 
-	storm_hart(hart);
+	race_hart(hart);
 	coroutine[hart].done = true;
 	leave();
 }
@@ -225,30 +228,46 @@ static void race_wait(void)
 	leave();
 }
 
-static void interleavings(void **state)
+static void explore(void (*begin)(u64 seed), void (*hart)(unsigned hart), void (*end)(void), unsigned runs)
 {
-	unsigned runs = getenv("GSTAGE_RUNS") ? (unsigned)atoi(getenv("GSTAGE_RUNS")) : 100;
 	u64 first = getenv("GSTAGE_SEED") ? strtoull(getenv("GSTAGE_SEED"), NULL, 0) : 1;
 
-	(void)state;
+	if (getenv("GSTAGE_RUNS"))
+		runs = (unsigned)atoi(getenv("GSTAGE_RUNS"));
 	for (u64 run = first; run < first + runs; run++) {
 		char banner[64];
 
-		storm_begin(run);
+		begin(run);
+		race_hart = hart;
 		(void)snprintf(banner, sizeof(banner), "\rseed %lu ", run);
 		(void)fputs(banner, stderr);
 		race_seed = run * 0x9e3779b97f4a7c15;
 		run_all();
-		storm_end();
+		end();
 		while (quarantine.out < quarantine.in)
 			release_oldest();
 		check(pages_free() == pages_before + 4, "pages are lost");
 	}
 }
 
+static void interleavings(void **state)
+{
+	(void)state;
+	explore(storm_begin, storm_hart, storm_end, 100);
+}
+
+static void interleavings_with_a_hook(void **state)
+{
+	(void)state;
+	explore(mirror_begin, mirror_hart, mirror_end, 5);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(interleavings) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(interleavings),
+		cmocka_unit_test(interleavings_with_a_hook),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -314,7 +314,7 @@ static void storm_begin(u64 seed)
 }
 
 /* What hart `hart` does from beginning to end. */
-static void storm_hart(unsigned hart)
+static void __attribute__((unused)) storm_hart(unsigned hart)
 {
 	if (hart < VCPUS)
 		vcpu(hart);
@@ -324,7 +324,7 @@ static void storm_hart(unsigned hart)
 		protector(hart);
 }
 
-static void storm_end(void)
+static void __attribute__((unused)) storm_end(void)
 {
 	host_be_hart(0);
 	check(!gstage_zap(&g, GPA(0), ~0ull), "gstage_zap failed");
