@@ -120,3 +120,23 @@ $$(PRIVATE_TESTS_$(1):%.c=$$(BUILD)/%): $$(PRIVATE_OBJECTS_$(1)) $$(PRIVATE_BEAR
 -include $$(PRIVATE_OBJECTS_$(1):.o=.d)
 endef
 $(foreach flavour,plain asan fuzz,$(eval $(call private_flavour,$(flavour))))
+
+# Programs that run core/private with the warden's own code at the other end (tests/confidential/warden.h).
+CONFIDENTIAL_C := $(addprefix warden/private/,ask.c table.c launch.c) $(addprefix tests/confidential/,warden.c kept.c)
+CONFIDENTIAL_TESTS_asan := tests/unit/confidential_test.c
+CONFIDENTIAL_TESTS_tsan := tests/model/confidential_tsan.c
+
+# Names that core has as well.
+$(BUILD)/host/asan/confidential/warden/% $(BUILD)/host/tsan/confidential/warden/%: CONFIDENTIAL_RENAMED = -Dvm_create=warden_vm_create
+
+# $(1): flavour. Objects of their own: other programs have other ends of the same files.
+define confidential_flavour
+CONFIDENTIAL_OBJECTS_$(1) := $$(CONFIDENTIAL_C:%.c=$$(BUILD)/host/$(1)/confidential/%.o)
+$$(BUILD)/host/$(1)/confidential/%.o: %.c $$(HOST_MAKE)
+	$$(call say,HOSTCC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(HOST_CC_$(1)) -Itests/private/include -isystem $$(BEARSSL_DIR)/inc $$(HOST_CFLAGS) $$(HOST_FLAGS_$(1)) $$(CONFIDENTIAL_RENAMED) $$(WARNINGS) -Wno-shadow $$(DEPENDENCIES) -c -o $$@ $$<
+$$(CONFIDENTIAL_TESTS_$(1):%.c=$$(BUILD)/%): $$(CONFIDENTIAL_OBJECTS_$(1))
+-include $$(CONFIDENTIAL_OBJECTS_$(1):.o=.d)
+endef
+$(foreach flavour,asan tsan,$(eval $(call confidential_flavour,$(flavour))))

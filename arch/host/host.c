@@ -90,7 +90,6 @@ void host_next_life(void)
 	host->on_kick_vcpu = NULL;
 	host->on_serial = NULL;
 	host->on_update = NULL;
-	host->on_private = NULL;
 	memset(host->current, 0, sizeof(host->current));
 }
 

@@ -41,7 +41,7 @@ struct host {
 	void (*on_kick_vcpu)(unsigned hart); /* NULL: as on_kick */
 	void (*on_serial)(const char *text, size_t bytes);
 	s64 (*on_update)(enum warden_call call, u64 a0, u64 a1, u64 a2); /* NULL: no warden */
-	/* NULL: a warden without a pool. */
+	/* NULL: a warden without a pool. Not cleared by host_next_life: the warden outlives lives. */
 	int (*on_private)(enum private_call call, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 *value);
 	struct vcpu *current[MAX_HARTS]; /* vCPU that a hart has loaded: for arch_vcpu_drop */
 };

@@ -22,7 +22,8 @@ struct confidential {
 	/* Bit n: both roots know what the warden's tables say of the n-th GiB. Under `rebuilding` it gets set. */
 	struct lock rebuilding;
 	u64 known[PRIVATE_PIECES / 64];
-	/* Of a launch: the page that private_load has come to last. */
+	/* Of a launch, one at a time: a page that the warden reads, and that of the guest which it has; ~0: none. */
+	u8 *staged;
 	u64 loading;
 };
 

@@ -99,7 +99,8 @@ int private_create(struct vm *vm)
 	c->vm = vm;
 	c->loading = ~0ull;
 	c->kept_used = object_alloc(kept_pages(vm) / 8);
-	if (!c->kept_used)
+	c->staged = page_alloc();
+	if (!c->kept_used || !c->staged)
 		return -ENOMEM;
 	error = gstage_create(&c->mirror, format, vm->index + 1);
 	if (!error)
@@ -177,15 +178,16 @@ static int forget(struct vm *vm)
 
 static int create(struct vm *vm)
 {
-	struct private_config config = {
+	struct private_config *config = (struct private_config *)vm->confidential->staged;
+
+	*config = (struct private_config){
 		.ram_base = backing_base(&vm->config),
 		.ram_size = vm->config.memory,
 		.vcpus = vm->config.vcpus,
 	};
-
-	bounce_declare(&vm->config, &config);
-	return private_ask(PRIVATE_CREATE, private_number(vm), vm->config.kept.hpa, (u64)(uintptr_t)&config,
-			   0, NULL);
+	bounce_declare(&vm->config, config);
+	return private_ask(PRIVATE_CREATE, private_number(vm), vm->config.kept.hpa, (u64)(uintptr_t)config, 0,
+			   NULL);
 }
 
 /* What a life before, or a boot before, has left in our records. */
@@ -225,9 +227,6 @@ int private_launch(struct vm *vm)
 	return error;
 }
 
-/* The page that is being loaded, as far as it has come. One launch at a time: an operation on VMs. */
-static u8 staged[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
-
 static int load_bytes(struct vm *vm, u64 page, const void *from, u64 bytes)
 {
 	int error = private_fault(vm, GPA(page));
@@ -239,13 +238,14 @@ static int load_bytes(struct vm *vm, u64 page, const void *from, u64 bytes)
 /* A piece that is not a whole page. */
 static int load_part(struct vm *vm, u64 to, const u8 *from, u64 bytes)
 {
+	struct confidential *c = vm->confidential;
 	const u64 page = ALIGN_DOWN(to, PAGE_SIZE), offset = to - page;
 
-	if (vm->confidential->loading != page)
-		memset(staged, 0, sizeof(staged));
-	vm->confidential->loading = page;
-	memcpy(staged + offset, from, bytes);
-	return load_bytes(vm, page, staged, PAGE_SIZE);
+	if (c->loading != page)
+		memset(c->staged, 0, PAGE_SIZE);
+	c->loading = page;
+	memcpy(c->staged + offset, from, bytes);
+	return load_bytes(vm, page, c->staged, PAGE_SIZE);
 }
 
 int private_load(struct vm *vm, gpa_t to, const void *from, u64 bytes)

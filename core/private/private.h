@@ -35,7 +35,7 @@ int private_fault(struct vm *vm, gpa_t at);
 
 /*
  * The vCPU asks that [at, at + bytes), private addresses, become shared, or private (PRIVATE_EXIT_CONVERT). 0: done; what it
- * has staged in arch_txn() is committed together with the answer. -EINVAL: no such range, or not in the other state
+ * has staged in the hart's transaction is committed together with the answer (by who had it from arch_txn before). -EINVAL: no such range, or not in the other state
  * throughout; -ENOMEM: no page for it; nothing has changed then. -EAGAIN: not done yet, come back with the same (the
  * hart does other work in between). -EIO: the warden refuses what it should not. Any number of harts at once.
  */
