@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A wild store to every kind of page of a life's address space: pages that it may write get garbage, and it goes on with that
 until it ends; to pages that it may not write it stores itself, which is its end. What follows is the same: an heir, and guests that
-have noticed nothing, but perhaps the one whose own record was hit.
+have noticed nothing, but perhaps the one whose own record was hit. What is constant is found out when it is not.
 timeout: 300 s
 
 SEED chooses pages, words and values; STORES is how many stores each kind of page gets for one ("make soak": more of them).
@@ -292,6 +292,21 @@ def step_its_own_stores_to_what_it_may_not_write():
         for what, target in targets.items():
             store_of_its_own(victim, target())
             note(f"a store to {what} trapped, in life {victim.life - 1}")
+
+
+def step_what_nobody_uses():
+    """A flipped bit in code and constants that nothing needs now is found before something does."""
+    with Victim() as victim:
+        for what in ("inject_crash", "image_rodata", "image_sealed"):
+            at = victim.slot + SYMBOLS[what]
+            victim.machine.stop()
+            victim.machine.write(at, bytes([victim.machine.read(at, 1)[0] ^ 0x40]))
+            victim.machine.resume()
+            dead = victim.next_life()
+            check(dead["cause"] == "panic" and "what is constant has changed" in dead["text"],
+                  f"a bit of {what} ended the life by {dead['cause']}: {dead['text']}")
+            bad = victim.harmed()
+            check(not bad, f"a bit of {what} was noticed: {bad}")
 
 
 if __name__ == "__main__":
