@@ -18,7 +18,7 @@
  * watchdog finds the hart. Of the first the heir knows that the record is what it was; of the second, LIFE_ENTRY_CAUGHT
  * before entry_begin, that t0, tp and the trap CSRs are in the record, a0 is in sscratch and all others are in the hart. The
  * addresses of the two and of guest_exit differ in bits that one instruction can change. What is left open is the first
- * ten instructions of guest_exit and the last three of guest_enter.
+ * ten instructions of guest_exit and the last two of guest_enter.
  *
  * The .cfi lines are for backtraces of a dead life: guest_exit is where one ends, hs_trap leads to what trapped.
  */

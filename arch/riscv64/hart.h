@@ -5,6 +5,7 @@
 #define ARCH_HART_H
 
 #include "abi/estate.h"
+#include "arch/riscv64/csr.h"
 #include "core/estate/txn.h"
 #include "core/vcpu/vcpu.h"
 
@@ -77,6 +78,16 @@ void hart_init(struct hart *hart);
  * and before a guest is told that it did wrong, or is stopped for it: the fault may have been the hypervisor's.
  */
 void hart_check_rules(const struct hart *hart);
+
+/*
+ * Registers of floating point and vectors stay the guest's while the hypervisor runs. Off, an instruction that touches them, as
+ * which one flipped bit makes of many a load, is the end of this life and not of the guest's value. The record has the guest's
+ * state of the units. In all but the shortest exits.
+ */
+static inline void hart_units_off(void)
+{
+	csr_clear(sstatus, SSTATUS_FS | SSTATUS_VS);
+}
 
 /* Brings the other harts of the machine to hart_secondary. */
 void hart_start_others(void);

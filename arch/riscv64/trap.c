@@ -201,6 +201,7 @@ static __attribute__((noinline, cold, no_stack_protector)) void doubt_page_fault
 
 __attribute__((no_stack_protector)) void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 {
+	hart_units_off();
 	/* On other tables than its own the guest would fault for ever. */
 	if (csr_read(hgatp) != hart->hgatp)
 		panic("hart %u: hgatp has changed to 0x%lx", hart->index, csr_read(hgatp));
@@ -256,6 +257,7 @@ static void access_fault(struct hart *hart, struct vcpu *v, u64 cause)
 
 static __attribute__((noinline)) void other_exit(struct hart *hart, struct vcpu *v, u64 scause)
 {
+	hart_units_off();
 	switch (scause) {
 	case CAUSE_FETCH_GUEST_PAGE:
 		guest_page_fault(hart, v, scause);

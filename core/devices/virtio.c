@@ -13,6 +13,7 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/memory/pages.h"
+#include "core/survive/scrub.h"
 
 /* Registers (section 4.2.2). */
 enum virtio_register {
@@ -119,6 +120,8 @@ static void vdev_stage_broken(struct vdev *d, struct txn *t)
 {
 	u64 status = txn_get(t, &d->s->status);
 
+	if (!d->reported)
+		scrub_doubt(d->vm);
 	txn_set(t, &d->s->status, status | STATUS_NEEDS_RESET);
 	if (status & STATUS_DRIVER_OK)
 		vdev_stage_interrupt(d, t, txn_get(t, &d->s->interrupt_status) | INTERRUPT_CONFIG);

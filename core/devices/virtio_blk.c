@@ -13,6 +13,7 @@
 #include "core/lib/errno.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/survive/scrub.h"
 
 /* Requests under way per device: a power of two. */
 #define BLK_REQUESTS 16
@@ -98,6 +99,8 @@ static void slot_become(struct blk_slot *s, u32 state)
 
 static void slot_finish(struct blk_slot *s, u8 status, u64 written)
 {
+	if (status != BLK_S_OK)
+		scrub_doubt(s->device->d.vm);
 	s->status = status;
 	s->used = written + 1;
 	slot_become(s, SLOT_FINISHED);

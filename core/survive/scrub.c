@@ -30,12 +30,14 @@ static SEALED unsigned region_count;
 static SEALED u64 *sums;
 static SEALED u32 piece_count;
 
-/* Where a hart goes on: in the pieces, and in a VM's RAM. */
+/* Where a hart goes on: in the pieces, and in the RAM of its VM and of all in turns. */
 static struct cursor {
 	u32 region;
 	u32 piece; /* of the region */
 	u32 sum;
+	u32 vm; /* index */
 	u64 at;
+	u64 at_other;
 } cursors[MAX_HARTS];
 
 static u64 compared_at;
@@ -172,20 +174,45 @@ bool scrub_translations(const struct vm *vm)
 
 /* ---- All of it ---- */
 
+/* The next few translations of a VM from `at` on, which is anywhere. Where to go on. */
+static u64 compare_next(const struct vm *vm, u64 at)
+{
+	u64 count = LEAVES;
+
+	if (!backing_has(&vm->config, at))
+		at = backing_base(&vm->config);
+	at = compare_leaves(vm, at, &count);
+	if (count)
+		scrub_tables_contradict(vm, at);
+	return at;
+}
+
+/* So many places in the table of VMs are tried for one. */
+#define EMPTY_MAX 8
+
+/* A VM that none of its harts looks at, because its guest makes no exit. */
+static void compare_other(struct cursor *c)
+{
+	for (unsigned n = 0; n < EMPTY_MAX && !vms[c->vm]; n++)
+		c->vm = (c->vm + 1) % MAX_VMS;
+	if (!vms[c->vm])
+		return;
+	c->at_other = compare_next(vms[c->vm], c->at_other);
+	if (backing_has(&vms[c->vm]->config, c->at_other))
+		return;
+	c->vm = (c->vm + 1) % MAX_VMS;
+	c->at_other = 0;
+}
+
 void scrub_some(unsigned hart, unsigned count, const struct vm *vm)
 {
 	struct cursor *c = &cursors[hart];
-	u64 leaves = LEAVES;
 
 	for (unsigned n = 0; sums && n < count; n++)
 		compare_piece(c);
-	if (!vm)
-		return;
-	if (!backing_has(&vm->config, c->at))
-		c->at = backing_base(&vm->config);
-	c->at = compare_leaves(vm, c->at, &leaves);
-	if (leaves)
-		scrub_tables_contradict(vm, c->at);
+	if (vm)
+		c->at = compare_next(vm, c->at);
+	compare_other(c);
 }
 
 void scrub_doubt(const struct vm *vm)

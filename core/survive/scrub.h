@@ -26,7 +26,8 @@ void scrub_add(const void *from, u64 bytes);
 void scrub_begin(void);
 
 /*
- * Compares the next `count` pieces, some 150 instructions each, and a few translations of `vm`, unless NULL. Any hart.
+ * Compares the next `count` pieces, some 150 instructions each, and a few translations of `vm`, unless NULL, and of the
+ * VMs in turns, because one whose guest makes no exit is looked at by none of its harts. Any hart.
  */
 void scrub_some(unsigned hart, unsigned count, const struct vm *vm);
 

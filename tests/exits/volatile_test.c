@@ -174,6 +174,31 @@ static void a_leaf_that_leads_to_other_memory_stops_the_vm(void **state)
 	assert_int_equal(vms[1]->s->run_state, VM_RUNNING);
 }
 
+static void map_and_flip_of_the_other(void *context)
+{
+	u64 *slot;
+
+	(void)context;
+	assert_int_equal(guest_ram_fault(vms[1], GPA(GUEST_RAM_BASE), false), 0);
+	slot = gstage_walk(&vms[1]->gstage, GUEST_RAM_BASE, 1).slot;
+	*slot ^= 1ull << 23;
+}
+
+/* Its guest makes none, but another VM's does, often enough. */
+static void a_vm_that_makes_no_exit_is_looked_at(void **state)
+{
+	enum host_end end = HOST_RETURNED;
+
+	(void)state;
+	scene_start(&quiet);
+	assert_int_equal(host_live(map_and_flip_of_the_other, NULL, 0), HOST_RETURNED);
+	for (unsigned rounds = 0; rounds < 40 && end == HOST_RETURNED; rounds++)
+		end = happens(&quiet);
+	assert_int_equal(end, HOST_ENDED);
+	next_life();
+	assert_int_equal(vms[1]->s->reason, VM_REASON_TABLES);
+}
+
 /* The same with memory of another VM. */
 static void map_of_the_other(void *context)
 {
@@ -239,6 +264,7 @@ int main(void)
 		cmocka_unit_test(damaged_entries_end_the_life),
 		cmocka_unit_test(a_leaf_that_leads_nowhere_ends_the_life),
 		cmocka_unit_test(a_leaf_that_leads_to_other_memory_stops_the_vm),
+		cmocka_unit_test(a_vm_that_makes_no_exit_is_looked_at),
 		cmocka_unit_test(a_leaf_that_leads_to_another_vm_stops_both),
 		cmocka_unit_test(damaged_rules_end_the_life),
 		cmocka_unit_test(a_guest_that_does_wrong_is_told),
