@@ -372,7 +372,6 @@ void hart_loop(void)
 		bool contended;
 		u64 next;
 
-		hart_units_off();
 		__atomic_store_n(&hart->kicked, 0, __ATOMIC_SEQ_CST);
 		csr_clear(sip, IRQ_SSI);
 		arch_beat();

@@ -82,7 +82,7 @@ void hart_check_rules(const struct hart *hart);
 /*
  * Registers of floating point and vectors stay the guest's while the hypervisor runs. Off, an instruction that touches them, as
  * which one flipped bit makes of many a load, is the end of this life and not of the guest's value. The record has the guest's
- * state of the units. In all but the shortest exits.
+ * state of the units.
  */
 static inline void hart_units_off(void)
 {

@@ -201,7 +201,6 @@ static __attribute__((noinline, cold, no_stack_protector)) void doubt_page_fault
 
 __attribute__((no_stack_protector)) void guest_page_fault(struct hart *hart, struct vcpu *v, u64 cause)
 {
-	hart_units_off();
 	/* On other tables than its own the guest would fault for ever. */
 	if (csr_read(hgatp) != hart->hgatp)
 		panic("hart %u: hgatp has changed to 0x%lx", hart->index, csr_read(hgatp));
@@ -257,7 +256,6 @@ static void access_fault(struct hart *hart, struct vcpu *v, u64 cause)
 
 static __attribute__((noinline)) void other_exit(struct hart *hart, struct vcpu *v, u64 scause)
 {
-	hart_units_off();
 	switch (scause) {
 	case CAUSE_FETCH_GUEST_PAGE:
 		guest_page_fault(hart, v, scause);
@@ -286,6 +284,7 @@ void exit_handle(struct vcpu *v, u64 scause)
 {
 	struct hart *hart = this_hart();
 
+	hart_units_off();
 	hart->where = HART_IN_HS;
 	estate_store(&hart->record->beat, hart->record->beat + 1);
 	estate_store(&v->r->exits, v->r->exits + 1);

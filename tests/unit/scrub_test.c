@@ -70,12 +70,12 @@ static void doubt_finds_it_at_once_and_not_all_the_time(void **state)
 	(void)state;
 	start();
 	vm = fixture_vm(NULL);
-	host->now += 1000000;
+	host->now += 10000000;
 	assert_int_equal(host_live(doubt, vm, 0), HOST_RETURNED);
 	constants[0]++;
 	/* It has just been looked at. */
 	assert_int_equal(host_live(doubt, vm, 0), HOST_RETURNED);
-	host->now += 1000000;
+	host->now += 10000000;
 	assert_int_equal(host_live(doubt, vm, 0), HOST_ENDED);
 }
 
