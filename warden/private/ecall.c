@@ -52,8 +52,8 @@ static void ask(struct ecall *c, u32 arguments)
 	u32 n;
 
 	c->exit->kind = PRIVATE_EXIT_CALL;
-	for (n = 0; n < arguments; n++)
-		c->exit->arg[n] = c->a[n];
+	for (n = 0; n < 6; n++)
+		c->exit->arg[n] = n < arguments ? c->a[n] : 0;
 	c->exit->arg[6] = c->function;
 	c->exit->arg[7] = c->v->x[17];
 	c->exit->length = 4;
@@ -86,6 +86,14 @@ static void fault(struct ecall *c, u64 at, u64 access)
 	c->no_return = true;
 }
 
+static void clear_text(struct ecall *c)
+{
+	u32 n;
+
+	for (n = 0; n < 8; n++)
+		c->exit->arg[n] = 0;
+}
+
 /*
  * Copies what may be told of `bytes` at `at`: as much as lies in one page, and fits. False: the page is not there yet.
  */
@@ -98,6 +106,7 @@ static bool copy_text(struct ecall *c, u64 at, u64 bytes)
 		fault(c, at, 0);
 		return false;
 	}
+	clear_text(c);
 	port_copy(c->exit->arg, port_at(page + at % PAGE_SIZE), count);
 	c->exit->bytes = count;
 	return true;
@@ -134,8 +143,10 @@ static void debug_console(struct ecall *c)
 		break;
 	default:
 		c->exit->kind = PRIVATE_EXIT_CONSOLE;
+		clear_text(c);
 		c->exit->arg[0] = c->a[0] & 0xff;
 		c->exit->bytes = 1;
+		c->exit->reg = 0;
 		c->exit->length = 4;
 		c->told = true;
 		c->no_return = true;

@@ -106,16 +106,26 @@ bool enter_init(void)
 /* ---- The pool's door ---- */
 
 /* Only the rights change, which are one byte of a CSR: the address is what OpenSBI has put there. */
-static void set_rights(unsigned long rights)
+static inline void set_rights(unsigned long rights)
 {
 	const unsigned long shift = pmp_index % 8 * 8, all = PMP_R | PMP_W | PMP_X;
 
-	if (pmp_index >= 8) {
+	switch (pmp_index / 8) {
+	case 0:
+		if (rights)
+			csr_set(CSR_PMPCFG0, all << shift);
+		else
+			csr_clear(CSR_PMPCFG0, all << shift);
+		break;
+	case 1:
+		if (rights)
+			csr_set(CSR_PMPCFG2, all << shift);
+		else
+			csr_clear(CSR_PMPCFG2, all << shift);
+		break;
+	default:
 		pmp_set(pmp_index, rights, pool_base(), pmp_order);
-	} else if (rights) {
-		csr_set(CSR_PMPCFG0, all << shift);
-	} else {
-		csr_clear(CSR_PMPCFG0, all << shift);
+		break;
 	}
 }
 

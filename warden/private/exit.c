@@ -167,6 +167,7 @@ static bool device_access(struct private_vm *vm, const struct mmio_instruction *
 {
 	exit->arg[0] = at;
 	exit->arg[1] = m->bytes;
+	exit->sign = m->sign;
 	exit->length = m->length;
 	exit->reg = m->reg;
 	if (m->write) {
@@ -175,7 +176,6 @@ static bool device_access(struct private_vm *vm, const struct mmio_instruction *
 		rings_store(vm, at, m->bytes, exit->arg[2]);
 	} else {
 		exit->kind = PRIVATE_EXIT_LOAD;
-		exit->sign = m->sign;
 	}
 	return true;
 }
@@ -263,6 +263,7 @@ bool exit_is_told(struct private_vm *vm, struct private_vcpu *v, struct vcpu_exi
 	default:
 		exit->kind = PRIVATE_EXIT_BROKEN;
 		exit->arg[0] = v->cause;
+		exit->arg[1] = 0;
 		return true;
 	}
 }

@@ -85,7 +85,7 @@ static struct wish wish_of(const volatile struct private_run *run)
 			      .lines = run->lines };
 }
 
-/* All that the hypervisor is told of an exit: words that the kind of it does not have are 0. */
+/* All that the hypervisor is told of an exit: words that the kind of it does not have stay what the hypervisor had there. */
 static void tell(const struct private_vm *vm, const struct vcpu_exit *exit, volatile struct private_run *run)
 {
 	const u32 arguments = exit_arguments(exit->kind);
@@ -94,8 +94,8 @@ static void tell(const struct private_vm *vm, const struct vcpu_exit *exit, vola
 	run->exit = exit->kind;
 	run->number = exit->number;
 	run->bytes = exit->bytes;
-	for (n = 0; n < 8; n++)
-		run->arg[n] = n < arguments ? exit->arg[n] : 0;
+	for (n = 0; n < arguments; n++)
+		run->arg[n] = exit->arg[n];
 	run->time_offset = vm->time_offset;
 }
 
@@ -150,59 +150,81 @@ static enum entry begin(struct private_vm *vm, struct private_vcpu *v, const str
 	return ENTRY_REFUSED;
 }
 
-/* Runs a vCPU that is RUNNING, and says so in `run`. */
+/*
+ * Runs a vCPU that is RUNNING, and says so in `run`. The exit is made where it stays if it is a question: a structure that is
+ * copied costs more than all else here.
+ */
 static void stay(struct private_vm *vm, struct private_vcpu *v, bool wait_exits,
 		 volatile struct private_run *run)
 {
-	struct vcpu_exit exit = { 0 };
+	struct vcpu_exit *exit = &v->exit;
 
-	enter_run(vm, v, wait_exits, &exit);
-	if (exit_is_question(exit.kind)) {
-		exit.number = ++v->number;
-		v->exit = exit;
-		tell(vm, &exit, run);
+	exit->bytes = 0;
+	exit->number = 0;
+	enter_run(vm, v, wait_exits, exit);
+	if (exit_is_question(exit->kind)) {
+		exit->number = ++v->number;
+		tell(vm, exit, run);
 		leave(v, PRIVATE_VCPU_ASKING);
 	} else {
-		tell(vm, &exit, run);
-		leave(v, exit.kind == PRIVATE_EXIT_STOPPED ? PRIVATE_VCPU_STOPPED : PRIVATE_VCPU_READY);
+		tell(vm, exit, run);
+		leave(v, exit->kind == PRIVATE_EXIT_STOPPED ? PRIVATE_VCPU_STOPPED : PRIVATE_VCPU_READY);
 	}
+}
+
+/* Where a vCPU was told of its exits the last time needs no other look: what is ordinary RAM stays that. */
+static bool is_place(struct private_vcpu *v, u64 address)
+{
+	if (address == v->run)
+		return true;
+	if (!port_is_ordinary(address, sizeof(struct private_run)))
+		return false;
+	v->run = address;
+	return true;
+}
+
+/* With the lock. PRIVATE_OK: *entry says how it goes on. */
+static s64 prepare(struct private_vm *vm, struct private_vcpu *v, u64 address, struct wish *wish,
+		   enum entry *entry)
+{
+	if (vm->state != PRIVATE_VM_ALIVE)
+		return PRIVATE_INVALID_STATE;
+	if (!v)
+		return PRIVATE_INVALID_PARAM;
+	if (address % sizeof(u64) || !is_place(v, address))
+		return PRIVATE_INVALID_ADDRESS;
+	*wish = wish_of(port_at(address));
+	*entry = begin(vm, v, wish);
+	if (*entry == ENTRY_REFUSED)
+		return PRIVATE_INVALID_STATE;
+	if (*entry == ENTRY_RUNS)
+		__atomic_fetch_add(&vm->running, 1, __ATOMIC_RELAXED);
+	return PRIVATE_OK;
 }
 
 s64 vcpu_enter(struct private_ask *a)
 {
-	const struct vcpu_exit stopped = { .kind = PRIVATE_EXIT_STOPPED };
+	static const struct vcpu_exit stopped = { .kind = PRIVATE_EXIT_STOPPED };
 	struct private_vm *vm = a->vm;
-	volatile struct private_run *run;
-	struct private_vcpu *v = NULL;
+	volatile struct private_run *run = port_at(a->arg[2]);
+	struct private_vcpu *v;
 	struct wish wish;
-	enum entry entry = ENTRY_REFUSED;
+	enum entry entry;
+	s64 error;
 
-	if (a->arg[2] % sizeof(u64) || !port_is_ordinary(a->arg[2], sizeof(*run)))
-		return PRIVATE_INVALID_ADDRESS;
-	run = port_at(a->arg[2]);
-	wish = wish_of(run);
 	if (!port_lock_try(&vm->lock))
 		return PRIVATE_BUSY;
-	if (vm->state == PRIVATE_VM_ALIVE)
-		v = find(vm, a->arg[1]);
-	if (v)
-		entry = begin(vm, v, &wish);
-	if (entry == ENTRY_RUNS)
-		__atomic_fetch_add(&vm->running, 1, __ATOMIC_RELAXED);
+	v = find(vm, a->arg[1]);
+	error = prepare(vm, v, a->arg[2], &wish, &entry);
 	port_unlock(&vm->lock);
+	if (error)
+		return error;
 
-	switch (entry) {
-	case ENTRY_RUNS:
+	if (entry == ENTRY_RUNS) {
 		stay(vm, v, wish.lines & PRIVATE_WAIT_EXITS, run);
 		__atomic_fetch_sub(&vm->running, 1, __ATOMIC_RELEASE);
-		return PRIVATE_OK;
-	case ENTRY_TOLD:
-		tell(vm, &v->exit, run);
-		return PRIVATE_OK;
-	case ENTRY_STOPPED:
-		tell(vm, &stopped, run);
-		return PRIVATE_OK;
-	default:
-		return PRIVATE_INVALID_STATE;
+	} else {
+		tell(vm, entry == ENTRY_TOLD ? &v->exit : &stopped, run);
 	}
+	return PRIVATE_OK;
 }

@@ -82,7 +82,8 @@ struct private_vcpu {
 	u32 state;
 	u32 hart;	       /* RUNNING in one: its id plus 1 */
 	u64 number;	       /* of the last question */
-	struct vcpu_exit exit; /* ASKING: that question */
+	struct vcpu_exit exit; /* the last; ASKING: that question */
+	u64 run; /* address of a struct private_run that has been found to be in ordinary RAM; 0: none */
 	/* Faults in a row at a page that is there. */
 	u64 futile_at;
 	u32 futile;

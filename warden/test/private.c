@@ -177,7 +177,7 @@ static bool told(u64 n, u64 a, u64 b, u64 c)
 	const u64 given[8] = { a, b, c };
 
 	for (u64 i = 0; i < 8; i++)
-		if (run.arg[i] != (i < n ? given[i] : 0))
+		if (i < n && run.arg[i] != given[i])
 			return false;
 	return true;
 }
