@@ -103,6 +103,9 @@ enum private_call {
 	/*
 	 * (vm, id, address of a struct private_run in ordinary RAM): runs it on this hart until it exits. Returns without
 	 * having run if an exit still waits for its answer: that is told again.
+	 *
+	 * The caller's own registers stay, but its VS CSRs and hvip are zeroes afterwards (vstimecmp: never), and so are floating
+	 * point and vectors if the guest used them. Words of private_run.arg that the exit does not have are left as they were.
 	 */
 	PRIVATE_ENTER = 51,
 	/* (vm, id) -> enum private_vcpu_state. */
