@@ -39,6 +39,14 @@ void port_copy(void *to, const void *from, u64 bytes)
 		*t++ = *(const volatile u8 *)f++;
 }
 
+/* For BearSSL: see objects.mk. */
+void *port_memcpy(void *restrict to, const void *restrict from, unsigned long bytes);
+void *port_memcpy(void *restrict to, const void *restrict from, unsigned long bytes)
+{
+	port_copy(to, from, bytes);
+	return to;
+}
+
 void port_zero_page(u64 address)
 {
 	u64 *p = (u64 *)address, *end = p + PAGE_SIZE / sizeof(u64);
