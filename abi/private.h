@@ -9,7 +9,7 @@
  * 2 MiB of the pool that the VM has been given. A guest physical address with PRIVATE_SHARED_BIT is shared memory, without
  * it private; RAM [base, base + size) of the configuration is all that can be either.
  *
- * SBI_ERR_TIMEOUT, of any call with a VM's number: another hart is in a call for that VM, nothing was done; call again.
+ * SBI_ERR_ALREADY_STARTED, of any call with a VM's number: another hart is in a call for that VM, nothing was done; call again.
  */
 #ifndef ABI_PRIVATE_H
 #define ABI_PRIVATE_H

@@ -21,7 +21,7 @@ static int errno_of(s64 error)
 		return -EALREADY;
 	case SBI_ERR_INVALID_STATE:
 		return -EBUSY;
-	case SBI_ERR_TIMEOUT:
+	case SBI_ERR_ALREADY_STARTED:
 		return -EAGAIN;
 	default:
 		return -EIO;

@@ -13,7 +13,8 @@
 #define CALL(name, handler, ...)
 #endif
 
-PRECONDITION(VM, INVALID_PARAM, "a VM's number; no other hart is in a call for it (else TIMEOUT: again)")
+PRECONDITION(VM, INVALID_PARAM,
+	     "a VM's number; no other hart is in a call for it (else ALREADY_STARTED: again)")
 PRECONDITION(VM_UNLOCKED, INVALID_PARAM, "a VM's number")
 PRECONDITION(STATE_NONE, INVALID_STATE, "there is no such VM")
 PRECONDITION(STATE_LAUNCH, INVALID_STATE, "it is not final")

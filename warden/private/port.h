@@ -18,7 +18,7 @@
 #define PRIVATE_INVALID_ADDRESS	  (-5)
 #define PRIVATE_ALREADY_AVAILABLE (-6)
 #define PRIVATE_INVALID_STATE	  (-10)
-#define PRIVATE_BUSY		  (-12) /* TIMEOUT: another hart is in a call for this VM; nothing was done */
+#define PRIVATE_BUSY		  (-7) /* ALREADY_STARTED: another hart is in a call for this VM; nothing was done */
 
 struct port_lock {
 	u32 taken;
