@@ -89,7 +89,7 @@ s64 arch_update(enum warden_call call, u64 a0, u64 a1, u64 a2);
  * A call of the warden for a confidential VM (abi/private.h): the only way to its pages, tables and registers. Addresses are
  * physical. *value, if `value` is not NULL, becomes the call's value, of some errors too. 0, or a negative errno: -ENOSYS without
  * a warden that can; -EINVAL (INVALID_PARAM), -EFAULT (INVALID_ADDRESS), -EPERM (DENIED), -EALREADY (ALREADY_AVAILABLE), -EBUSY
- * (INVALID_STATE), -EAGAIN (TIMEOUT: another hart is in a call for the VM), -EIO (FAILED and all others).
+ * (INVALID_STATE), -EAGAIN (ALREADY_STARTED: another hart is in a call for the VM), -EIO (FAILED and all others).
  */
 int arch_private(enum private_call call, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 *value);
 

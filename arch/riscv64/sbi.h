@@ -19,7 +19,6 @@ struct sbi_result {
 #define SBI_ERR_ALREADY_STARTED	  (-7)
 #define SBI_ERR_ALREADY_STOPPED	  (-8)
 #define SBI_ERR_INVALID_STATE	  (-10)
-#define SBI_ERR_TIMEOUT		  (-12)
 
 #define SBI_EXT_BASE	    0x10
 #define SBI_EXT_TIME	    0x54494d45
