@@ -19,6 +19,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+/* The warden may have other things to do for the VM, for some tenths of a second each time. */
+#define TRIES 10
+
 struct attest {
 	const struct options *o;
 	u8 report[sizeof(struct private_report)];
@@ -148,7 +151,7 @@ static int ask_report(struct attest *a)
 		return code;
 	memcpy(request.nonce, a->nonce, sizeof(request.nonce));
 	code = client_find_vm(&c, a->o->arguments[0], &vm);
-	if (!code)
+	for (int tries = 0; !code && tries < TRIES && (!tries || reply.status == -EAGAIN); tries++)
 		code = client_ask(&c, CTL_ATTEST, vm.index, &request, sizeof(request), &reply);
 	if (!code && reply.status) {
 		message_error("%s: %s", vm.name, refusal(reply.status));

@@ -4,8 +4,8 @@
 #include "core/lib/string.h"
 #include "core/private/private.h"
 
-/* Tries, if another hart is in a call for the VM. */
-#define TRIES 100
+/* Tries, if another hart is in a call for the VM: some tenths of a second. Who asks asks again then. */
+#define TRIES 20000
 
 int private_report(const struct vm *vm, const struct private_request *request, struct private_report *report)
 {
@@ -19,9 +19,11 @@ int private_report(const struct vm *vm, const struct private_request *request, s
 	if (vm->s->run_state != VM_RUNNING && vm->s->run_state != VM_PAUSED)
 		return -ENXIO;
 	asked = *request;
-	for (int i = 0; i < TRIES && error == -EAGAIN; i++)
+	for (int i = 0; i < TRIES && error == -EAGAIN; i++) {
+		arch_beat();
 		error = arch_private(PRIVATE_REPORT, private_number(vm), (uintptr_t)&asked,
 				     (uintptr_t)&answer, 0, 0, NULL);
+	}
 	if (!error)
 		*report = answer;
 	return error;
