@@ -24,6 +24,13 @@ static _Thread_local struct {
 HOST_KEEP bool host_sites_counted;
 HOST_KEEP struct host_site host_sites[HOST_SITES];
 
+/* Of the last host_live, if sites are counted. */
+HOST_KEEP static struct {
+	u64 number; /* of all such */
+	u64 store[HOST_FRESH];
+	unsigned count;
+} fresh;
+
 _Noreturn void host_fail(const char *what)
 {
 	(void)fprintf(stderr, "host: %s\n", what);
@@ -207,6 +214,10 @@ enum host_end host_live(void (*f)(void *), void *context, u64 die_before)
 	life.path = 0;
 	life.die_before = die_before;
 	life.alive = true;
+	if (host_sites_counted) {
+		fresh.number++;
+		fresh.count = 0;
+	}
 	memset(window_open, 0, sizeof(window_open));
 	end = setjmp(life.end);
 	if (!end)
@@ -244,7 +255,16 @@ static void count_site(u64 at, bool ends)
 
 	site->reached++;
 	site->ended += ends;
+	if (!site->ended && site->life != fresh.number && fresh.count < HOST_FRESH)
+		fresh.store[fresh.count++] = life.stores + 1;
+	site->life = fresh.number;
 	life.path = (life.path ^ at) * 0x9e3779b97f4a7c15ull;
+}
+
+unsigned host_fresh(u64 stores[HOST_FRESH])
+{
+	memcpy(stores, fresh.store, fresh.count * sizeof(stores[0]));
+	return fresh.count;
 }
 
 u64 host_path(void)

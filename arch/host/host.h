@@ -80,10 +80,18 @@ extern bool host_sites_counted;
 struct host_site {
 	u64 at; /* 0: unused */
 	u64 reached, ended;
+	u64 life; /* in which it was reached last, of all that were counted */
 };
 
 #define HOST_SITES 4096
 extern struct host_site host_sites[HOST_SITES];
+
+/*
+ * Numbers of the stores of the last host_live that were the first in it to come from a place at which no life has ended.
+ * -> how many there are, at most HOST_FRESH; those beyond are left out.
+ */
+#define HOST_FRESH 64
+unsigned host_fresh(u64 stores[HOST_FRESH]);
 
 /* A number for the way that the last host_live took, as the row of sites that it came to. */
 u64 host_path(void);

@@ -10,33 +10,30 @@
 #include "core/devices/virtio.h"
 #include "core/lib/errno.h"
 
-/* A part of the guest's bus: units of 2^shift bytes each, all of one kind. The most used comes first. */
-static const struct region {
-	u64 base;
-	u64 size;
-	unsigned shift;
-	const struct mmio_device *device;
-} regions[] = {
+/* The most used comes first. */
+const struct mmio_region mmio_regions[] = {
 	{ GUEST_UART_BASE, GUEST_UART_SIZE, 8, &uart_device },
 	{ GUEST_PLIC_BASE, GUEST_PLIC_SIZE, 26, &plic_device },
 	{ GUEST_VIRTIO_BASE, VM_MAX_DEVICES *GUEST_VIRTIO_STRIDE, 12, &virtio_device },
 };
+
+const unsigned mmio_region_count = ARRAY_SIZE(mmio_regions);
 
 _Static_assert(GUEST_UART_SIZE == 1ull << 8, "one UART is one unit");
 _Static_assert(GUEST_PLIC_SIZE == 1ull << 26, "one PLIC is one unit");
 _Static_assert(GUEST_VIRTIO_STRIDE == 1ull << 12, "one slot is one unit");
 
 /* What the root VM has for the same, at the machine's addresses (which root_check has found fit). */
-static const struct region root_plic = { GUEST_PLIC_BASE, GUEST_PLIC_SIZE, 26, &plic_root_device };
+static const struct mmio_region root_plic = { GUEST_PLIC_BASE, GUEST_PLIC_SIZE, 26, &plic_root_device };
 
 /* The region of the root VM's `at`, which becomes the address that other VMs have for the same. */
-static const struct region *mmio_find_root(u64 *at)
+static const struct mmio_region *mmio_find_root(u64 *at)
 {
 	const struct machine_record *m = &estate.machine;
 
 	if (*at - m->uart.base < m->uart.size && *at - m->uart.base < GUEST_UART_SIZE) {
 		*at = *at - m->uart.base + GUEST_UART_BASE;
-		return &regions[0];
+		return &mmio_regions[0];
 	}
 	if (*at - m->plic.base < m->plic.size && *at - m->plic.base < GUEST_PLIC_SIZE) {
 		*at = *at - m->plic.base + GUEST_PLIC_BASE;
@@ -46,11 +43,11 @@ static const struct region *mmio_find_root(u64 *at)
 }
 
 /* The region of `at`, or NULL. */
-static const struct region *mmio_find(u64 at)
+static const struct mmio_region *mmio_find(u64 at)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(regions); i++)
-		if (at - regions[i].base < regions[i].size)
-			return &regions[i];
+	for (unsigned i = 0; i < ARRAY_SIZE(mmio_regions); i++)
+		if (at - mmio_regions[i].base < mmio_regions[i].size)
+			return &mmio_regions[i];
 	return NULL;
 }
 
@@ -58,7 +55,7 @@ int mmio_access(struct vcpu *v, struct txn *t, gpa_t at, unsigned bytes, bool wr
 		void (*finish)(struct vcpu *v, struct txn *t, u64 value, void *cookie), void *cookie)
 {
 	struct vm *vm = v->vm;
-	const struct region *r = vm_is_root(vm) ? mmio_find_root(&at.a) : mmio_find(at.a);
+	const struct mmio_region *r = vm_is_root(vm) ? mmio_find_root(&at.a) : mmio_find(at.a);
 	const struct mmio_device *device;
 	unsigned unit;
 	u64 offset;

@@ -28,4 +28,16 @@ struct mmio_device {
 	void (*after)(struct vm *vm, unsigned unit, struct txn *t, u64 offset, u64 value);
 };
 
+/* A part of the guest's bus: units of 2^shift bytes each, all of one kind. */
+struct mmio_region {
+	u64 base;
+	u64 size;
+	unsigned shift;
+	const struct mmio_device *device;
+};
+
+/* All of it, for tests that go through it; the root VM has the same devices elsewhere. */
+extern const struct mmio_region mmio_regions[];
+extern const unsigned mmio_region_count;
+
 #endif

@@ -52,6 +52,8 @@ static int carry_out(const struct disk *d, const struct blk_request *r)
 			memcpy(devices.medium[d->unit] + at, memory, bytes);
 		at += bytes;
 	}
+	if (d->unit)
+		return 0;
 	devices.reads += r->op == BLK_READ;
 	devices.writes += r->op == BLK_WRITE;
 	devices.flushes += r->op == BLK_FLUSH;

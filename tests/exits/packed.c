@@ -3,6 +3,7 @@
 #include "arch/riscv64/hart.h"
 #include "core/control/frame.h"
 #include "core/lib/crc32c.h"
+#include "tests/exits/box.h"
 #include "tests/exits/devices.h"
 #include <string.h>
 
@@ -17,6 +18,8 @@ struct tables {
 	struct pack_item item;
 	struct vm_config vm[2];
 };
+
+HOST_KEEP static enum packed_extra extra;
 
 static void write_pack(struct machine_record *m)
 {
@@ -44,24 +47,36 @@ static void write_pack(struct machine_record *m)
 	}
 	p->vm[0].devices[0].kind = VM_DEV_CONSOLE;
 	p->vm[0].devices[1].kind = VM_DEV_RNG;
+	if (extra == PACKED_LACKING)
+		p->vm[1].devices[0].kind = VM_DEV_BLK;
+	if (extra == PACKED_BOX)
+		box_make(m);
 	for (unsigned n = 0; n < PAGE_SIZE; n++)
 		kernel[n] = (u8)(n * 7 + 1);
 	p->header.crc = crc32c(0, p, sizeof(*p));
 	m->pack = (struct machine_range){ (u64)(uintptr_t)p, PACK_SIZE };
 }
 
-void packed_power_on(void)
+void packed_power_on(enum packed_extra with)
 {
-	devices.with_disks = devices.with_network = false;
+	extra = with;
+	devices.with_disks = with == PACKED_BOX;
+	devices.with_network = false;
 	devices.with_stream = true;
 	exits_power_on(RAM, PACKED_HARTS, write_pack);
 }
 
 void packed_start(void)
 {
-	packed_power_on();
+	packed_power_on(PACKED_PLAIN);
 	exits_first_life();
 	exits_schedule();
+}
+
+void packed_settle(void)
+{
+	for (unsigned n = 0; n < 20; n++)
+		exits_schedule();
 }
 
 /* ---- The command ---- */

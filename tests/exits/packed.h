@@ -12,9 +12,18 @@
 
 #define PACKED_HARTS 4
 
+enum packed_extra {
+	PACKED_PLAIN,
+	PACKED_BOX,	/* the host has a black box */
+	PACKED_LACKING, /* VM 1 has a disk, which the machine lacks */
+};
+
 /* The machine, with no life yet; and its first life. Afterwards vCPU 0 of both VMs is in a guest. */
-void packed_power_on(void);
+void packed_power_on(enum packed_extra extra);
 void packed_start(void);
+
+/* All harts go round their loops until the black box has what there is for it. */
+void packed_settle(void);
 
 /* Takes the request with this type, VM and payload to the host, and waits some rounds for the reply. */
 void packed_ask(u16 type, u32 vm, const void *payload, size_t bytes);

@@ -3,6 +3,7 @@
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/hart.h"
 #include "core/vcpu/sched.h"
+#include "tests/exits/box.h"
 #include "tests/exits/devices.h"
 #include <string.h>
 
@@ -120,7 +121,8 @@ void scene_start(const struct scene_exit *e)
 	}
 	devices.with_disks = devices.with_network = e->devices;
 	devices.with_stream = false;
-	exits_start(RAM, SCENE_HARTS);
+	exits_power_on(RAM, SCENE_HARTS, e->devices ? box_make : NULL);
+	exits_first_life();
 	fill_ram(fixture_vm(&config));
 	memset(config.devices, 0, sizeof(config.devices));
 	config.devices[0].kind = VM_DEV_CONSOLE;
@@ -150,6 +152,11 @@ void scene_start(const struct scene_exit *e)
 	h = &exits_harts[n];
 	if (e->cause == CAUSE_ECALL_VS)
 		memcpy(&h->x[10], e->a, sizeof(e->a));
+	if (e->value)
+		h->x[15] = e->value;
+	/* What the black box has to write of the beginning. */
+	for (unsigned i = 0; e->devices && i < 20; i++)
+		exits_schedule();
 	if (e->instruction)
 		memcpy(exits_ram(vms[0], h->pc), &e->instruction, sizeof(e->instruction));
 }

@@ -24,6 +24,7 @@ struct scene_exit {
 	u64 cause, stval, htval;
 	u32 instruction; /* at the guest's pc; 0: what is there */
 	u64 a[8];	 /* a0 .. a7 */
+	u64 value;	 /* in x15; 0: what is there */
 	bool devices;  /* VM 0 has a disk, a network and a console to the black box in its slots 2, 3 and 4 */
 	bool unit_off; /* its floating point and vector registers are in the record */
 	void (*prepare)(struct vm *vm); /* more to set up, or NULL */

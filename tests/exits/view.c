@@ -147,6 +147,7 @@ static void look_at_vm(struct view *v, struct vm *vm)
 	for (u64 n = 0; n < vm->console->head && n < CONSOLE_DATA_SIZE; n++)
 		sum = sum * 31 + (u8)vm->console->data[n];
 	put(v, "console text", vm->index, 0, sum, 0);
+	put(v, "console sent", vm->index, 0, vm->console->sent, 0);
 	if (vm->s->run_state != VM_RUNNING) {
 		/* Nobody is there to look at the rest. */
 		put(v, "reason", vm->index, 0, vm->s->reason, 0);

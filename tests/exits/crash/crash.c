@@ -130,12 +130,17 @@ static bool crash_twice(u64 s)
 	return true;
 }
 
-/* The recovery from a crash at `first` took a way that none has taken before: its `stores` are points. */
-static void crash_on_the_way(u64 stores)
+/*
+ * The recovery from a crash at `first` took a way that none has taken before: its `stores` are points. `fresh`: those from places
+ * at which nothing has ended before, which are in each sample.
+ */
+static void crash_on_the_way(u64 stores, const u64 *fresh, unsigned fresh_count)
 {
 	u64 failed = crash_totals.failures;
 
 	crash_totals.paths++;
+	for (unsigned n = 0; n < fresh_count && crash_totals.failures < failed + FAILURES_MAX; n++)
+		crash_twice(fresh[n]);
 	for (u64 n = 1; n <= stores && crash_totals.failures < failed + FAILURES_MAX; n++) {
 		if (crash_all)
 			crash_twice(n);
@@ -147,6 +152,8 @@ static void crash_on_the_way(u64 stores)
 /* The life ends before store `store`. False: there is no such store. */
 static bool crash_at(u64 store)
 {
+	u64 fresh[HOST_FRESH];
+	unsigned fresh_count;
 	enum host_end end;
 	u64 stores;
 
@@ -166,8 +173,9 @@ static bool crash_at(u64 store)
 	stores = host_stores();
 	/* Before the check, which lives, too. */
 	if (add_number(&paths, host_path())) {
+		fresh_count = host_fresh(fresh);
 		now.check(&now);
-		crash_on_the_way(stores);
+		crash_on_the_way(stores, fresh, fresh_count);
 	} else {
 		now.check(&now);
 	}

@@ -35,7 +35,9 @@ static u64 pc_in(const struct view *v)
 static const char *const early[] = { "vstimecmp", "hvip", "ram", NULL };
 
 /* A device may take up what is in its queue before it is told: an heir does, since it cannot know. */
-static const char *const early_kick[] = { "console head", "console text", "virtio queue", "ram", NULL };
+static const char *const early_kick[] = { "console head",  "console text",     "virtio queue",
+					  "virtio status", "virtio interrupt", "ram",
+					  NULL };
 
 static bool nobody_sleeps(void)
 {
@@ -110,6 +112,13 @@ static u64 way(const struct crash_case *c)
 	return (key * 31 + e->a[7]) * 31 + e->a[6];
 }
 
+/* Accesses that store from the same places in the same order. */
+static u64 places(const struct crash_case *c)
+{
+	(void)c;
+	return host_path();
+}
+
 void crash_exit(const struct scene_exit *e)
 {
 	struct crash_case c = { .start = start, .perform = perform, .check = check, .what = e };
@@ -117,6 +126,8 @@ void crash_exit(const struct scene_exit *e)
 	(void)snprintf(c.name, sizeof(c.name), "%s", e->name);
 	if (e->cause == CAUSE_ECALL_VS)
 		c.key = way;
+	else if (e->instruction)
+		c.key = places;
 	crash_try(&c);
 }
 
@@ -131,4 +142,38 @@ void exit_with_input(struct vm *vm)
 	vm->s->plic.priority[GUEST_UART_IRQ] = 1;
 	vm->vcpu[0].r->plic_enable = 1u << GUEST_UART_IRQ;
 	vm->vcpu[0].r->irq = 1;
+}
+
+#define F_NEXT	1u
+#define F_WRITE 2u
+
+/* virtio 1.2, section 2.7. */
+void exit_fill_queue(struct vm *vm, unsigned slot, unsigned n, const u32 *sizes, unsigned count, unsigned writes)
+{
+	struct vdev_state *s = &vm->s->dev[slot];
+	struct vqueue_state *q = &s->queue[n];
+	struct {
+		u64 at;
+		u32 bytes;
+		u16 flags, next;
+	} *d = exits_ram(vm, EXIT_RINGS);
+	u16 *available = exits_ram(vm, EXIT_RINGS + 0x1000);
+	u64 at = EXIT_BUFFERS;
+
+	memset(d, 0, 0x3000);
+	for (unsigned i = 0; i < count; i++) {
+		d[i].at = at;
+		d[i].bytes = sizes[i];
+		d[i].flags = (u16)((i + 1 < count ? F_NEXT : 0) | (writes >> i & 1 ? F_WRITE : 0));
+		d[i].next = (u16)(i + 1);
+		at += sizes[i];
+	}
+	available[1] = 1;
+	q->num = 8;
+	q->desc = EXIT_RINGS;
+	q->driver = EXIT_RINGS + 0x1000;
+	q->device = EXIT_RINGS + 0x2000;
+	q->ready = 1;
+	s->driver_features = 1ull << 32;
+	s->status = 15;
 }

@@ -4,7 +4,9 @@
  */
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/sbi.h"
+#include "core/survive/life.h"
 #include "core/vm/vm.h"
+#include "tests/exits/box.h"
 #include "tests/exits/crash/crash.h"
 #include "tests/exits/packed.h"
 #include <stdio.h>
@@ -20,24 +22,82 @@ static bool is_as_wanted(bool say)
 
 /* ---- The first life ---- */
 
+static const struct beginning {
+	const char *name;
+	enum packed_extra extra;
+} beginnings[] = {
+	{ "the first one makes and starts the VMs", PACKED_PLAIN },
+	{ "the first one, with a black box", PACKED_BOX },
+	{ "the first one, and a VM cannot be made", PACKED_LACKING },
+};
+
 static void power_on(const struct crash_case *c)
 {
-	(void)c;
-	packed_power_on();
+	packed_power_on(((const struct beginning *)c->what)->extra);
 }
 
 static void first_life(const struct crash_case *c)
 {
 	(void)c;
 	exits_first_life();
-	exits_schedule();
+	packed_settle();
+}
+
+static const char *last_line(void)
+{
+	const char *log = fixture_log(), *line = log;
+
+	for (const char *at = log; (at = strchr(at, '\n')) && at[1];)
+		line = ++at;
+	return line;
 }
 
 static bool check_first_life(const struct crash_case *c)
 {
-	(void)c;
+	const struct beginning *b = c->what;
+
+	packed_settle();
 	view_take(&crash_now);
-	return is_as_wanted(true) || crash_wrong("not the VMs that the host file names");
+	if (!is_as_wanted(true))
+		return crash_wrong("not the VMs that the host file names");
+	if (b->extra == PACKED_LACKING && vms[1])
+		return crash_wrong("a VM with a device that the machine lacks");
+	if (b->extra != PACKED_BOX)
+		return true;
+	if (!strstr(box_log(), "---- machine started") || !strstr(box_log(), last_line()))
+		return crash_wrong("the black box lacks lines of the log");
+	/* A life that ends before it has a record has none there either. */
+	return life_number() == 1 || box_has_record("life 1 ended by panic") ||
+	       crash_wrong("the black box has no record of the crash");
+}
+
+/* ---- An heir that writes what explains the end before it ---- */
+
+static void start_with_box(const struct crash_case *c)
+{
+	(void)c;
+	packed_power_on(PACKED_BOX);
+	exits_first_life();
+	packed_settle();
+	exits_stop(0);
+	exits_heir(0);
+}
+
+static void write_record(const struct crash_case *c)
+{
+	(void)c;
+	packed_settle();
+}
+
+static bool check_record(const struct crash_case *c)
+{
+	(void)c;
+	packed_settle();
+	view_take(&crash_now);
+	if (!is_as_wanted(true))
+		return crash_wrong("not what guests would see");
+	return box_has_record("life 1 ended by panic") ||
+	       crash_wrong("the black box has no record of the first crash");
 }
 
 /* ---- Guests that end ---- */
@@ -96,11 +156,17 @@ static bool check(const struct crash_case *c)
 
 void crash_lives(void)
 {
-	struct crash_case c = { .name = "life: the first one makes and starts the VMs",
-				.start = power_on,
-				.perform = first_life,
-				.check = check_first_life };
+	struct crash_case c = { .start = power_on, .perform = first_life, .check = check_first_life };
 
+	for (unsigned n = 0; n < ARRAY_SIZE(beginnings); n++) {
+		(void)snprintf(c.name, sizeof(c.name), "life: %s", beginnings[n].name);
+		c.what = &beginnings[n];
+		crash_try(&c);
+	}
+	c = (struct crash_case){ .name = "life: an heir writes to the black box",
+				 .start = start_with_box,
+				 .perform = write_record,
+				 .check = check_record };
 	crash_try(&c);
 	c = (struct crash_case){ .start = start, .perform = perform, .check = check };
 	for (unsigned n = 0; n < ARRAY_SIZE(endings); n++) {

@@ -2,65 +2,27 @@
 #include "arch/riscv64/csr.h"
 #include "core/devices/vdev.h"
 #include "tests/exits/crash/exit.h"
+#include "tests/exits/box.h"
 #include "tests/exits/devices.h"
 #include <stdio.h>
 #include <string.h>
 
-#define AT                \
-	(GUEST_RAM_BASE + \
-	 0x10000) /* of descriptors; then what the driver gives, what the device does; buffers */
-#define BUFFERS	    (AT + 0x3000)
 #define NOTIFY	    0x50u
-#define F_NEXT	    1u
-#define F_WRITE	    2u
 #define SECTOR	    3
 #define DISK_SLOT   2
+#define LONG_TEXT   20000
 #define FRAME_BYTES 60
-
-struct descriptor {
-	u64 at;
-	u32 bytes;
-	u16 flags, next;
-};
-
-/* Queue n of a device has one entry: buffers of these sizes, one behind the other; bit i of `writes`: the device's. */
-static void fill(struct vm *vm, unsigned slot, unsigned n, const u32 *sizes, unsigned count, unsigned writes)
-{
-	struct vdev_state *s = &vm->s->dev[slot];
-	struct vqueue_state *q = &s->queue[n];
-	struct descriptor *d = exits_ram(vm, AT);
-	u16 *available = exits_ram(vm, AT + 0x1000);
-	u64 at = BUFFERS;
-
-	memset(d, 0, 0x3000);
-	for (unsigned i = 0; i < count; i++) {
-		d[i] = (struct descriptor){ .at = at,
-					    .bytes = sizes[i],
-					    .flags = (i + 1 < count ? F_NEXT : 0) |
-						     (writes >> i & 1 ? F_WRITE : 0),
-					    .next = (u16)(i + 1) };
-		at += sizes[i];
-	}
-	available[1] = 1;
-	q->num = 8;
-	q->desc = AT;
-	q->driver = AT + 0x1000;
-	q->device = AT + 0x2000;
-	q->ready = 1;
-	s->driver_features = 1ull << 32;
-	s->status = 15;
-}
 
 static void fill_rng(struct vm *vm)
 {
-	fill(vm, 1, 0, (const u32[]){ 64 }, 1, 1);
+	exit_fill_queue(vm, 1, 0, (const u32[]){ 64 }, 1, 1);
 }
 
 static void fill_disk(struct vm *vm, u32 type, u32 bytes, unsigned writes)
 {
-	u64 *header = exits_ram(vm, BUFFERS);
+	u64 *header = exits_ram(vm, EXIT_BUFFERS);
 
-	fill(vm, DISK_SLOT, 0, (const u32[]){ 16, bytes, 1 }, 3, writes);
+	exit_fill_queue(vm, DISK_SLOT, 0, (const u32[]){ 16, bytes, 1 }, 3, writes);
 	header[0] = type;
 	header[1] = SECTOR;
 	for (unsigned n = 0; n < DEVICES_DISK_BYTES; n++)
@@ -81,9 +43,9 @@ static void fill_write(struct vm *vm)
 
 static void fill_flush(struct vm *vm)
 {
-	u32 *header = exits_ram(vm, BUFFERS);
+	u32 *header = exits_ram(vm, EXIT_BUFFERS);
 
-	fill(vm, DISK_SLOT, 0, (const u32[]){ 16, 1 }, 2, 2);
+	exit_fill_queue(vm, DISK_SLOT, 0, (const u32[]){ 16, 1 }, 2, 2);
 	header[0] = 4;
 	header[1] = 0;
 	header[2] = header[3] = 0;
@@ -117,9 +79,9 @@ static bool has_flushed(void)
 
 static void fill_net(struct vm *vm)
 {
-	u8 *frame = exits_ram(vm, BUFFERS + 12);
+	u8 *frame = exits_ram(vm, EXIT_BUFFERS + 12);
 
-	fill(vm, 3, 1, (const u32[]){ 12 + FRAME_BYTES }, 1, 0);
+	exit_fill_queue(vm, 3, 1, (const u32[]){ 12 + FRAME_BYTES }, 1, 0);
 	for (unsigned n = 0; n < FRAME_BYTES; n++)
 		frame[n] = n < 6 ? 0xff : (u8)(n & 0xfe);
 }
@@ -131,15 +93,36 @@ static bool has_sent(void)
 
 static void fill_console(struct vm *vm)
 {
-	fill(vm, 0, 1, (const u32[]){ 9 }, 1, 0);
+	exit_fill_queue(vm, 0, 1, (const u32[]){ 9 }, 1, 0);
+}
+
+/* More than one transaction takes, and than one turn of the device. */
+static void fill_long_console(struct vm *vm)
+{
+	char *text = exits_ram(vm, EXIT_BUFFERS);
+
+	exit_fill_queue(vm, 0, 1, (const u32[]){ LONG_TEXT }, 1, 0);
+	for (unsigned n = 0; n < LONG_TEXT; n++)
+		text[n] = (char)('a' + n % 23);
+}
+
+static void fill_bad_console(struct vm *vm)
+{
+	/* It leads behind the end of RAM. */
+	exit_fill_queue(vm, 0, 1, (const u32[]){ ~0u }, 1, 0);
 }
 
 static void fill_pmsg(struct vm *vm)
 {
-	char *text = exits_ram(vm, BUFFERS);
+	char *text = exits_ram(vm, EXIT_BUFFERS);
 
-	fill(vm, 4, 1, (const u32[]){ 7 }, 1, 0);
+	exit_fill_queue(vm, 4, 1, (const u32[]){ 7 }, 1, 0);
 	memcpy(text, "a line\n", sizeof("a line\n"));
+}
+
+static bool has_line(void)
+{
+	return strstr(box_lines(), "a line\n");
 }
 
 static const struct queue_case {
@@ -150,13 +133,15 @@ static const struct queue_case {
 	bool (*outside)(void);
 } cases[] = {
 	{ VM_DEV_CONSOLE, "console, output", 0, 1, fill_console, NULL },
+	{ VM_DEV_CONSOLE, "console, much output", 0, 1, fill_long_console, NULL },
+	{ VM_DEV_CONSOLE, "console, a buffer that is none", 0, 1, fill_bad_console, NULL },
 	{ VM_DEV_RNG, "entropy", 1, 0, fill_rng, NULL },
 	{ VM_DEV_BLK, "disk, read", DISK_SLOT, 0, fill_read, has_not_written },
 	{ VM_DEV_BLK, "disk, write", DISK_SLOT, 0, fill_write, has_written },
 	{ VM_DEV_BLK, "disk, flush", DISK_SLOT, 0, fill_flush, has_flushed },
 	{ VM_DEV_BLK, "disk, its name", DISK_SLOT, 0, fill_identify, has_not_written },
 	{ VM_DEV_NET, "network, a frame leaves", 3, 1, fill_net, has_sent },
-	{ VM_DEV_PMSG, "line for the black box", 4, 1, fill_pmsg, NULL },
+	{ VM_DEV_PMSG, "line for the black box", 4, 1, fill_pmsg, has_line },
 };
 
 static bool has_case(unsigned kind)

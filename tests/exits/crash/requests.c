@@ -10,12 +10,22 @@
 #include "core/lib/errno.h"
 #include "core/memory/backing.h"
 #include "core/vm/vm.h"
-#include "tests/exits/crash/crash.h"
+#include "tests/exits/box.h"
+#include "tests/exits/crash/exit.h"
 #include "tests/exits/packed.h"
 #include <stdio.h>
 #include <string.h>
 
-enum state { RUNS, PAUSED, STOPPED, DUMPED };
+enum state {
+	RUNS,
+	PAUSED,
+	STOPPED,
+	DUMPED,
+	ASLEEP,	 /* paused, and vCPU 0 waits */
+	PRINTED, /* bytes of its console have not been taken yet */
+	LISTENS, /* its console has a buffer for input */
+	BOXED,	 /* and the host has a black box */
+};
 
 struct request_case {
 	u16 type;
@@ -35,9 +45,16 @@ struct request_case {
 	s32 status, again; /* of the reply; of that to a repetition behind a life's end */
 	bool harmful;	   /* the command does not repeat it by itself */
 	enum host_end ends;
+	bool (*outside)(void); /* what has left the host is as it should be; or NULL */
 };
 
-#define DUMP_ID 77
+#define DUMP_ID	      77
+#define PRINTED_BYTES 8
+
+static bool has_note(void)
+{
+	return strstr(box_lines(), "@operator: a line\n");
+}
 
 static const struct request_case cases[] = {
 	{ .type = CTL_HELLO, .name = "hello" },
@@ -61,6 +78,12 @@ static const struct request_case cases[] = {
 	  .payload.text = "a line",
 	  .bytes = 6,
 	  .status = -ENODEV },
+	{ .type = CTL_BOX_WRITE,
+	  .name = "line for a black box that there is",
+	  .state = BOXED,
+	  .payload.text = "a line",
+	  .bytes = 6,
+	  .outside = has_note },
 	{ .type = CTL_VM_START, .name = "start", .state = STOPPED, .harmful = true },
 	{ .type = CTL_VM_START,
 	  .name = "start of one that runs",
@@ -94,7 +117,20 @@ static const struct request_case cases[] = {
 	  .payload.text = "hijklmn",
 	  .bytes = 7,
 	  .harmful = true },
-	{ .type = CTL_CONSOLE_ACK, .name = "acknowledgement of console output", .bytes = 8 },
+	{ .type = CTL_VM_RESUME, .name = "resume of one that waits", .state = ASLEEP },
+	{ .type = CTL_VM_RESET, .name = "reset of one with devices at work", .state = LISTENS, .harmful = true },
+	{ .type = CTL_CONSOLE_INPUT,
+	  .name = "console input for virtio",
+	  .state = LISTENS,
+	  .payload.text = "abcdefg",
+	  .bytes = 8,
+	  .harmful = true },
+	{ .type = CTL_CONSOLE_ACK, .name = "acknowledgement of no console output", .bytes = 8 },
+	{ .type = CTL_CONSOLE_ACK,
+	  .name = "acknowledgement of console output",
+	  .state = PRINTED,
+	  .payload.number = PRINTED_BYTES - 1,
+	  .bytes = 8 },
 	{ .type = CTL_DUMP_BEGIN,
 	  .name = "dump",
 	  .payload.begin = { .id = DUMP_ID },
@@ -163,18 +199,34 @@ static void must(u16 type, const void *payload, size_t bytes)
 		host_fail("the VM does not get into the state of the case");
 }
 
+static void print(void)
+{
+	struct console_ring *ring = vms[0]->console;
+
+	memcpy(ring->data, "printed\n", PRINTED_BYTES);
+	ring->head = PRINTED_BYTES;
+}
+
 static void start(const struct crash_case *c)
 {
 	static const struct ctl_dump_begin begin = { .id = DUMP_ID, .flags = CTL_DUMP_LIVE };
 	const struct request_case *r = c->what;
 
-	packed_start();
-	if (r->state == PAUSED)
+	packed_power_on(r->state == BOXED ? PACKED_BOX : PACKED_PLAIN);
+	exits_first_life();
+	packed_settle();
+	if (r->state == PAUSED || r->state == ASLEEP)
 		must(CTL_VM_PAUSE, NULL, 0);
 	else if (r->state == STOPPED)
 		must(CTL_VM_STOP, NULL, 0);
 	else if (r->state == DUMPED)
 		must(CTL_DUMP_BEGIN, &begin, sizeof(begin));
+	if (r->state == ASLEEP)
+		vms[0]->vcpu[0].r->state = VCPU_WAITING;
+	else if (r->state == PRINTED)
+		print();
+	else if (r->state == LISTENS)
+		exit_fill_queue(vms[0], 0, 0, (const u32[]){ 64 }, 1, 1);
 	exits_schedule();
 }
 
@@ -222,9 +274,12 @@ static bool is_as_wanted(bool say)
 	return view_same(&crash_wanted, &crash_now, counts, say);
 }
 
+/* In a buffer that a guest has not got back there may be anything. */
+static const char *const unfinished[] = { "boots", "ram", NULL };
+
 static bool is_as_before(void)
 {
-	return view_same(&crash_before, &crash_now, counts, false);
+	return view_same(&crash_before, &crash_now, unfinished, false);
 }
 
 static bool check(const struct crash_case *c)
@@ -253,6 +308,11 @@ static bool check(const struct crash_case *c)
 	}
 	if (!is_as_wanted(true))
 		return crash_wrong("not what it would be");
+	if (r->outside) {
+		packed_settle();
+		if (!r->outside())
+			return crash_wrong("not what the outside would see");
+	}
 	return is_last || crash_let_time_pass() || crash_wrong("the next life ends by itself");
 }
 
