@@ -84,6 +84,12 @@ void cold_write(void *pair, u32 magic, const void *body, u32 size)
 	estate_store(&to[WORD_MAGIC], word);
 }
 
+void cold_write_both(void *pair, u32 magic, const void *body, u32 size)
+{
+	cold_write(pair, magic, body, size);
+	cold_write(pair, magic, body, size);
+}
+
 int cold_read(const void *pair, u32 magic, void *body, u32 size)
 {
 	u64 sequence;

@@ -12,6 +12,9 @@
  */
 void cold_write(void *pair, u32 magic, const void *body, u32 size);
 
+/* Writes both copies, one after the other: damage of one then costs nothing, and brings nothing old back. */
+void cold_write_both(void *pair, u32 magic, const void *body, u32 size);
+
 /* Reads the newest valid copy. -ENOENT if neither is valid; `body` is then undefined. */
 int cold_read(const void *pair, u32 magic, void *body, u32 size);
 

@@ -143,7 +143,7 @@ int estate_create(u64 base, const struct machine_record *machine)
 		estate_store(&estate.harts[i].lazy, NO_VCPU);
 	}
 	estate_machine_write();
-	cold_write((void *)(base + ESTATE_HEADER_OFFSET), COLD_HEADER, h, sizeof(*h));
+	cold_write_both((void *)(base + ESTATE_HEADER_OFFSET), COLD_HEADER, h, sizeof(*h));
 	return 0;
 }
 
@@ -195,7 +195,7 @@ int estate_adopt(u64 base)
 
 void estate_machine_write(void)
 {
-	cold_write((void *)(estate.base + estate.header.machine), COLD_MACHINE, &estate.machine,
+	cold_write_both((void *)(estate.base + estate.header.machine), COLD_MACHINE, &estate.machine,
 		   sizeof(estate.machine));
 }
 

@@ -149,7 +149,7 @@ static int create_records(unsigned index, struct vm_config *config, u64 first_vc
 		arch_vcpu_reset(&(struct vcpu){ .r = r }, 0, 0);
 	}
 	estate_store(&s->first_vcpu, first_vcpu);
-	cold_write(estate_vm(index)->config, COLD_VM, config, sizeof(*config));
+	cold_write_both(estate_vm(index)->config, COLD_VM, config, sizeof(*config));
 	/* From here on an heir knows it. */
 	estate_store(&s->run_state, VM_STOPPED);
 	return 0;

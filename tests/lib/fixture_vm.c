@@ -96,7 +96,7 @@ struct vm *fixture_vm(const struct vm_config *given)
 	for (u32 n = 0; n < c.vcpus; n++)
 		make_vcpu(first + n, index, n, c.affinity);
 	estate_store(&estate_vm(index)->state.first_vcpu, first);
-	cold_write(estate_vm(index)->config, COLD_VM, &c, sizeof(c));
+	cold_write_both(estate_vm(index)->config, COLD_VM, &c, sizeof(c));
 	estate_store(&estate_vm(index)->state.run_state, VM_STOPPED);
 	must(!vm_create(index, &c, first), "fixture: the VM cannot be made");
 	return vms[index];

@@ -187,6 +187,21 @@ static void set_sequence(unsigned which, u64 sequence)
 	memcpy(copy, &head, sizeof(head));
 }
 
+/* Either copy may be damaged, and what is read is not older for it. */
+static void both_copies_are_as_new(void **state)
+{
+	struct body b = body_of('e');
+
+	(void)state;
+	write_body('d');
+	cold_write_both(&pair, MAGIC, &b, sizeof(b));
+	for (unsigned which = 0; which < 2; which++) {
+		pair.copy[which][sizeof(struct cold_head)] ^= 1;
+		assert_int_equal(read_body(), 'e');
+		pair.copy[which][sizeof(struct cold_head)] ^= 1;
+	}
+}
+
 static void sequence_numbers_go_round(void **state)
 {
 	(void)state;
@@ -211,6 +226,7 @@ int main(void)
 		cmocka_unit_test_setup(every_bit_matters, setup),
 		cmocka_unit_test_setup(torn_at_each_byte, setup),
 		cmocka_unit_test_setup(torn_at_each_store, setup),
+		cmocka_unit_test_setup(both_copies_are_as_new, setup),
 		cmocka_unit_test_setup(sequence_numbers_go_round, setup),
 	};
 
