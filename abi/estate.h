@@ -207,13 +207,19 @@ struct redo_entry {
 
 #define NO_VCPU (~0ull)
 
+/* Marks entry_ends: an instruction takes 2 or 4 bytes, so that no offset has these bits. */
+#define HART_ENTRY 0xe47dull
+
 struct hart_record {
 	u64 beat; /* changes whenever the hart leaves a guest or goes round its loop; the warden's watchdog reads it */
 	u64 idle; /* 1 while the hart waits in wfi with nothing to do */
-	u64 vcpu; /* index of the vCPU whose SWITCH registers are in the hart, or NO_VCPU */
+	u64 vcpu; /* index of the vCPU whose SWITCH registers are in the hart, or NO_VCPU; as long as that vCPU agrees */
 	u64 lazy; /* index of the vCPU whose LAZY registers are in the hart, or NO_VCPU */
 	u64 life; /* number of the life that has this hart */
-	u64 reserved[3];
+	/* The trap entry's window, as in that life's record, which damage may have hit; and from its begin on: swapped, ... */
+	u64 entry_begin;
+	u64 entry_ends; /* ... moved << 16, saved << 32, and HART_ENTRY << 48 */
+	u64 reserved;
 	struct redo_entry redo;
 	struct hart_found found;
 	u8 pad[2048 - 8 * 8 - sizeof(struct redo_entry) - sizeof(struct hart_found)];
@@ -283,7 +289,10 @@ struct vcpu_record {
 #define X(field, reset, what) u64 field;
 	VCPU_TRAP_CSRS(X)
 #undef X
-	/* Scratch of the life that has the vCPU loaded; never adopted. */
+	/*
+	 * Scratch of the life that has the vCPU loaded. To an heir volatile_hart says no more than that its registers are in a
+	 * hart (not 0), the one in last_hart; that hart's record names it.
+	 */
 	u64 volatile_hart;
 	u64 volatile_entry;
 #define X(field, csr, reset, what) u64 field;

@@ -228,6 +228,7 @@ static _Noreturn void boot_on_own_stack(struct hart *self, bool heir, u64 slot, 
 	if (heir) {
 		crash_write(&stacks);
 		adopt_redo();
+		adopt_claims();
 	}
 	arrived = found_collect(self);
 	hart_init(self);

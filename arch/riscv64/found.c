@@ -30,35 +30,44 @@ static void take_trap_registers(struct vcpu_record *r, const struct hart_found *
 }
 
 /*
- * The life that had the hart when it was found; NULL if the history says nothing of it. That may be an older one than the
- * one before this: an heir that died before it came to this hart has left it as it was.
+ * The trap entry of the life that had the hart when it was found: that may be an older one than the one before this, if an heir
+ * died before it came to this hart. From the hart's own record: what is wrong there costs the vCPU in it, and no other.
  */
-static const struct life_record *life_of(const struct hart_record *h)
-{
-	u64 number = estate_load(&h->life);
-	const struct life_record *life = estate_life(number);
+struct window {
+	u64 begin, swapped, moved, saved;
+};
 
-	return number && life->number == number ? life : NULL;
+static bool window_of(const struct hart_record *h, struct window *w)
+{
+	const u64 slots = estate.base - LAYOUT_ESTATE_OFFSET + LAYOUT_SLOT_OFFSET(0);
+	u64 begin = estate_load(&h->entry_begin), ends = estate_load(&h->entry_ends);
+
+	*w = (struct window){ begin, begin + (u16)ends, begin + (u16)(ends >> 16),
+			      begin + (u16)(ends >> 32) };
+	return ends >> 48 == HART_ENTRY && begin - slots < LAYOUT_SLOTS * LAYOUT_SLOT_SIZE &&
+	       begin < w->swapped && w->swapped < w->moved && w->moved < w->saved;
 }
 
 /*
  * The hart was in the hypervisor: is the pc inside the trap entry, and how far did that come? False: the guest's registers
- * are lost, because a trap of the hypervisor's own has overwritten the guest's.
+ * are lost, because a trap of the hypervisor's own has overwritten the guest's, or nobody knows where the trap entry is.
  */
 static bool complete_entry(struct vcpu_record *r, const struct hart_record *h)
 {
 	const struct hart_found *f = &h->found;
-	const struct life_record *dead = life_of(h);
+	struct window w;
 	bool is_caught, has_moved;
 
-	if (!dead || f->pc >= dead->entry_saved || f->pc < dead->entry_begin - LIFE_ENTRY_CAUGHT)
+	if (!window_of(h, &w))
+		return false;
+	if (f->pc >= w.saved || f->pc < w.begin - LIFE_ENTRY_CAUGHT)
 		return true;
-	is_caught = f->pc < dead->entry_begin;
-	has_moved = is_caught || f->pc >= dead->entry_moved;
+	is_caught = f->pc < w.begin;
+	has_moved = is_caught || f->pc >= w.moved;
 	if (!is_caught && !(f->hstatus & HSTATUS_SPV))
 		return false;
 	take_general(r, f, has_moved ? ALL_GENERAL & ~(BIT(T0) | BIT(TP)) : ALL_GENERAL);
-	if (has_moved || f->pc >= dead->entry_swapped)
+	if (has_moved || f->pc >= w.swapped)
 		estate_store(&r->x[A0], f->sscratch);
 	if (!is_caught)
 		take_trap_registers(r, f);
@@ -75,9 +84,7 @@ u64 found_collect(struct hart *hart)
 
 		if (h->found.state == FOUND_HS) {
 			if (!complete_entry(r, h)) {
-				log_line(
-					"vCPU record %lu: its registers are lost, by a trap in the trap entry",
-					index);
+				log_line("vCPU record %lu: its registers are lost in the trap entry", index);
 				estate_store(&r->park_reason, PARK_RECORD);
 				estate_store(&r->state, VCPU_PARKED);
 			}

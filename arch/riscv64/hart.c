@@ -124,6 +124,18 @@ static u64 make_canary(const struct hart *hart)
 	return (arch_time() * 0x9e3779b97f4a7c15ull ^ (u64)hart->index << 56) & ~0xffull;
 }
 
+/* Where the trap entry of this life is: for an heir that finds the hart in it. */
+static void name_the_entry(struct hart_record *r)
+{
+	const struct life_record *life = estate_life(life_number());
+	u64 begin = life->entry_begin;
+
+	estate_store(&r->life, life_number());
+	estate_store(&r->entry_begin, begin);
+	estate_store(&r->entry_ends, (life->entry_swapped - begin) | (life->entry_moved - begin) << 16 |
+					     (life->entry_saved - begin) << 32 | HART_ENTRY << 48);
+}
+
 /* Without a canary of its own, which would change under it. */
 __attribute__((no_stack_protector)) void hart_init(struct hart *hart)
 {
@@ -154,7 +166,7 @@ __attribute__((no_stack_protector)) void hart_init(struct hart *hart)
 	hart->hgatp = 0;
 	hart->last_vcpu = NO_VCPU;
 	hart->where = HART_IN_HS;
-	hart->record->life = life_number();
+	name_the_entry(hart->record);
 	hart->online = true;
 	sched_hart_online(hart->index);
 }

@@ -86,9 +86,10 @@ void vcpu_load(struct hart *hart, struct vcpu *v)
 		set_units(r, 0);
 		delegate_illegal(false);
 	}
-	estate_store(&r->volatile_hart, (u64)(uintptr_t)hart);
 	estate_store(&r->volatile_entry, (u64)(uintptr_t)entry_going_in);
+	/* The registers are in the hart when both say so; until then, and from where one does not any more, the record counts. */
 	estate_store(&hart->record->vcpu, v->index);
+	estate_store(&r->volatile_hart, (u64)(uintptr_t)hart);
 	hart->current = v;
 	v->loaded_at = arch_time();
 }
@@ -121,6 +122,7 @@ void vcpu_unload(struct hart *hart)
 	}
 	save_switch_registers(v->r);
 	lazy_save(v->r);
+	estate_store(&v->r->volatile_hart, 0);
 	estate_store(&hart->record->vcpu, NO_VCPU);
 	/* What is in the hart is nobody's now: the guest's timer, or an interrupt of its, must not keep the hart out of wfi. */
 	csr_write(vsie, 0);
@@ -139,6 +141,7 @@ void vcpu_collect(struct hart *hart)
 	save_switch_registers(r);
 	if (hart->record->lazy == index)
 		lazy_save(r);
+	estate_store(&r->volatile_hart, 0);
 	estate_store(&hart->record->vcpu, NO_VCPU);
 	estate_store(&hart->record->lazy, NO_VCPU);
 }

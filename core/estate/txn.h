@@ -89,7 +89,7 @@ static inline void txn_commit_end(struct txn *t)
 
 /*
  * For the heir: finishes what a dead life committed. -EINVAL, and nothing applied, if the entry is not one that
- * txn_commit can have left (count, alignment, words of VM and vCPU records).
+ * txn_commit can have left (count, alignment, words of VM and vCPU records, all of one VM).
  */
 int txn_recover(struct redo_entry *redo);
 

@@ -29,6 +29,25 @@ void adopt_redo(void)
 	}
 }
 
+/* The vCPU record says that its registers are in the hart whose record is number n. */
+static bool is_in_hart(const struct vcpu_record *r, unsigned n)
+{
+	u64 hart = estate_load(&r->last_hart);
+
+	return estate_load(&r->volatile_hart) && hart < estate.machine.hart_count &&
+	       estate.machine.hart_ids[hart] == n;
+}
+
+void adopt_claims(void)
+{
+	for (unsigned n = 0; n < MAX_HARTS; n++) {
+		u64 index = estate_load(&estate.harts[n].vcpu);
+
+		if (index != NO_VCPU && (index >= estate.vcpu_count || !is_in_hart(estate_vcpu(index), n)))
+			estate_store(&estate.harts[n].vcpu, NO_VCPU);
+	}
+}
+
 /* True if the configuration is one that this life can go on with. */
 static bool config_valid(const struct vm_config *c)
 {
@@ -91,6 +110,27 @@ static bool vcpus_are_its_own(unsigned index, u64 first, u64 count)
 	return true;
 }
 
+/* A vCPU's registers are in a hart that does not say so. */
+static bool is_nowhere(const struct vcpu *v)
+{
+	if (!estate_load(&v->r->volatile_hart))
+		return false;
+	for (unsigned n = 0; n < MAX_HARTS; n++) {
+		if (estate_load(&estate.harts[n].vcpu) == v->index)
+			return false;
+	}
+	return true;
+}
+
+static bool vcpus_found(const struct vm *vm)
+{
+	for (u32 n = 0; n < vm->config.vcpus; n++) {
+		if (is_nowhere(&vm->vcpu[n]))
+			return false;
+	}
+	return true;
+}
+
 static bool devices_valid(const struct vm *vm)
 {
 	for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++) {
@@ -122,6 +162,8 @@ static void adopt_vm(unsigned index)
 	error = vm_create(index, &config, s->first_vcpu);
 	if (error)
 		refuse(index, error == -EINVAL ? "a vCPU record is damaged" : "it cannot be set up");
+	else if (!vcpus_found(vms[index]))
+		refuse(index, "the registers of a vCPU are in no hart");
 	else if (!devices_valid(vms[index]))
 		refuse(index, "a device record is damaged");
 	else if (vm_is_confidential(vms[index]) && private_adopt(vms[index], why, sizeof(why)))

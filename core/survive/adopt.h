@@ -14,6 +14,12 @@
  */
 void adopt_redo(void);
 
+/*
+ * A hart's record names the vCPU whose registers are in it, and that vCPU's names the hart. Where they do not agree the hart has none.
+ * Before anything is taken from a hart.
+ */
+void adopt_claims(void);
+
 /* Makes the volatile side of all VMs. Their vCPUs do not run yet: those still in harts of the dead life are `away`. */
 void adopt_vms(void);
 

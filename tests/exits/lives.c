@@ -51,6 +51,7 @@ static u64 begin_life(unsigned boot, bool heir)
 	if (heir) {
 		crash_write(&fixture_stacks);
 		adopt_redo();
+		adopt_claims();
 	}
 	arrived = found_collect(&harts[boot]);
 	hart_init(&harts[boot]);
@@ -105,8 +106,9 @@ void exits_heir(unsigned boot)
 	host_next_life();
 	fixture_life++;
 	fixture_pages();
+	/* As boot.c: stop_early. */
 	if (estate_adopt(base))
-		host_fail("the heir refuses the estate");
+		arch_machine_off(true);
 	exits_harts[boot].in_entry = false;
 	arrived = begin_life(boot, true);
 	adopt_vms();

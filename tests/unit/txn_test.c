@@ -71,11 +71,11 @@ static u64 *word_n(unsigned n)
 {
 	switch (n % 3) {
 	case 0:
-		return &estate_vm(n)->state.boots;
+		return &estate_vm(0)->state.touched[n];
 	case 1:
 		return &estate_vcpu(n)->x[n];
 	default:
-		return &estate.consoles[n].head;
+		return &estate.consoles[0].reserved[n];
 	}
 }
 
@@ -187,9 +187,11 @@ static void impossible_entries_are_refused(void **state)
 	offsets[n++] = estate.size;
 	offsets[n++] = ~0ull & ~7ull;
 	offsets[n++] = 1ull << 63;
+	/* Good, but another VM's. */
+	offsets[n++] = offset_of(&estate_vm(1)->state.boots);
 	memset(&good, 0, sizeof(good));
 	good.count = 2;
-	good.op[0] = (struct redo_op){ .word = (u64)&estate_vm(1)->state.boots, .value = 77 };
+	good.op[0] = (struct redo_op){ .word = (u64)&estate_vm(0)->state.boots, .value = 77 };
 	good.op[1] = (struct redo_op){ .word = (u64)&estate_vcpu(estate.vcpu_count - 1)->pc, .value = 78 };
 	for (unsigned i = 0; i < n; i++) {
 		bad = good;
@@ -203,7 +205,7 @@ static void impossible_entries_are_refused(void **state)
 	refused(&bad);
 	*redo() = good;
 	assert_int_equal(txn_recover(redo()), 0);
-	assert_int_equal(estate_vm(1)->state.boots, 77);
+	assert_int_equal(estate_vm(0)->state.boots, 77);
 	assert_int_equal(estate_vcpu(estate.vcpu_count - 1)->pc, 78);
 }
 
