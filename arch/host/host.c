@@ -31,6 +31,10 @@ HOST_KEEP static struct {
 	unsigned count;
 } fresh;
 
+/* Places are numbered in this by some bits each; what is older has left it. */
+#define CONTEXT_BITS 10
+HOST_KEEP static u64 contexts[HOST_CONTEXTS];
+
 _Noreturn void host_fail(const char *what)
 {
 	(void)fprintf(stderr, "host: %s\n", what);
@@ -258,7 +262,15 @@ static void count_site(u64 at, bool ends)
 	if (!site->ended && site->life != fresh.number && fresh.count < HOST_FRESH)
 		fresh.store[fresh.count++] = life.stores + 1;
 	site->life = fresh.number;
+	if (life.stores < HOST_CONTEXTS)
+		contexts[life.stores] = (life.stores ? contexts[life.stores - 1] << CONTEXT_BITS : 0) ^
+					at * 0x9e3779b97f4a7c15ull >> (64 - CONTEXT_BITS);
 	life.path = (life.path ^ at) * 0x9e3779b97f4a7c15ull;
+}
+
+u64 host_context(u64 n)
+{
+	return n && n <= life.stores && n <= HOST_CONTEXTS ? contexts[n - 1] : 0;
 }
 
 unsigned host_fresh(u64 stores[HOST_FRESH])

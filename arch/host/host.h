@@ -90,8 +90,15 @@ extern struct host_site host_sites[HOST_SITES];
  * Numbers of the stores of the last host_live that were the first in it to come from a place at which no life has ended.
  * -> how many there are, at most HOST_FRESH; those beyond are left out.
  */
-#define HOST_FRESH 64
+#define HOST_FRESH 256
 unsigned host_fresh(u64 stores[HOST_FRESH]);
+
+/*
+ * A number for the n-th store of the last host_live and the few before it, as the row of places that they came from. 0: not known,
+ * as behind the HOST_CONTEXTS-th.
+ */
+#define HOST_CONTEXTS 4096
+u64 host_context(u64 n);
 
 /* A number for the way that the last host_live took, as the row of sites that it came to. */
 u64 host_path(void);

@@ -54,7 +54,7 @@ static int console_put(struct vdev *d, struct txn *t, u64 part)
 
 /*
  * Puts out the entry in d->chain, at most *budget bytes. 1: it is complete, with this and `part` in one transaction;
- * 0: the budget is used up, what is out is noted; -EPROTO.
+ * 0: the budget is used up, what is out is noted; -EPROTO: with the rest still staged, for vdev_break.
  */
 static int console_transmit(struct vdev *d, struct txn *t, u64 *budget)
 {
@@ -64,11 +64,9 @@ static int console_transmit(struct vdev *d, struct txn *t, u64 *budget)
 
 	for (;;) {
 		staged = console_put(d, t, part);
-		if (staged < 0) {
-			/* What is staged of an entry that cannot be read is as good as out: the device stops here. */
-			txn_commit(t);
+		/* What is staged of an entry that cannot be read is as good as out: the device stops here. */
+		if (staged < 0)
 			return staged;
-		}
 		part += (u64)staged;
 		*budget -= *budget < (u64)staged ? *budget : (u64)staged;
 		if (part >= d->chain.readable_bytes)
@@ -78,10 +76,8 @@ static int console_transmit(struct vdev *d, struct txn *t, u64 *budget)
 		if (!*budget)
 			return 0;
 	}
-	if (vring_use(r, &d->chain, 0)) {
-		txn_commit(t);
+	if (vring_use(r, &d->chain, 0))
 		return -EPROTO;
-	}
 	if (estate_load(&r->q->part))
 		txn_set(t, &r->q->part, 0);
 	vdev_complete(d, CONSOLE_TRANSMIT, t, 1);

@@ -15,9 +15,10 @@ void box_make(struct machine_record *m)
 {
 	u8 *medium = devices.medium[UNIT];
 
-	m->evidence = (struct pack_evidence){
-		.blackbox_disk = UNIT + 1, .blackbox_pmsg = ZONE, .blackbox_console = ZONE, .blackbox_kmsg = ZONE
-	};
+	m->evidence = (struct pack_evidence){ .blackbox_disk = UNIT + 1,
+					      .blackbox_pmsg = ZONE,
+					      .blackbox_console = ZONE,
+					      .blackbox_kmsg = ZONE };
 	for (u64 at = 0; at < DEVICES_DISK_BYTES; at += ZONE) {
 		u32 type = at == 0 ? PSTORE_PMSG : at == ZONE ? PSTORE_CONSOLE : PSTORE_KMSG;
 		struct pstore_zone_header h = { .signature = PSTORE_SIGNATURE_OF(type) };
@@ -60,7 +61,8 @@ static void open_found(void)
 	if (layout_make(&layout, &sizes, DEVICES_DISK_BYTES, why))
 		host_fail(why);
 	if (!memory)
-		memory = aligned_alloc(BLACKBOX_SECTOR_MAX, ALIGN_UP(blackbox_memory(&layout), BLACKBOX_SECTOR_MAX));
+		memory = aligned_alloc(BLACKBOX_SECTOR_MAX,
+				       ALIGN_UP(blackbox_memory(&layout), BLACKBOX_SECTOR_MAX));
 	if (!memory || blackbox_open(&found, &device, &layout, memory))
 		host_fail("the black box is none");
 }

@@ -26,7 +26,7 @@ static void all_stores_are_points(void **state)
 	(void)state;
 	if (crash_pattern)
 		skip();
-	(void)crash_uncovered();
+	assert_int_equal(crash_uncovered(), 0);
 }
 
 #define PART(f)                                       \
@@ -37,9 +37,17 @@ static void all_stores_are_points(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		PART(crash_exits),  PART(crash_sbi),	  PART(crash_devices),
-		PART(crash_queues), PART(crash_requests), PART(crash_lives),
-		PART(crash_root),   PART(crash_private),  cmocka_unit_test(all_stores_are_points),
+		PART(crash_exits),
+		PART(crash_sbi),
+		PART(crash_devices),
+		PART(crash_queues),
+		PART(crash_requests),
+		PART(crash_lives),
+		PART(crash_root),
+		PART(crash_private),
+		PART(crash_damage),
+		PART(crash_estate),
+		cmocka_unit_test(all_stores_are_points),
 	};
 	int failed;
 

@@ -14,10 +14,10 @@
 struct devices {
 	/* What there is, for the next exits_power_on. */
 	bool with_disks, with_network, with_stream;
-	u8 *medium[DEVICES_DISKS];	    /* DEVICES_DISK_BYTES each */
+	u8 *medium[DEVICES_DISKS];  /* DEVICES_DISK_BYTES each */
 	u64 reads, writes, flushes; /* of the first disk, so far */
 	u64 frames;
-	u8 frame[NET_FRAME_MAX];	    /* the last one that left */
+	u8 frame[NET_FRAME_MAX]; /* the last one that left */
 	size_t frame_bytes;
 	/* The control channel: towards the host, and from it. */
 	u8 in[DEVICES_LINE_BYTES], out[DEVICES_LINE_BYTES];

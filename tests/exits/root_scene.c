@@ -12,8 +12,8 @@ struct vm *root, *other;
 
 static void write_machine(void)
 {
-	cold_write((void *)(uintptr_t)(estate.base + estate.header.machine), COLD_MACHINE, &estate.machine,
-		   sizeof(estate.machine));
+	cold_write_both((void *)(uintptr_t)(estate.base + estate.header.machine), COLD_MACHINE,
+			&estate.machine, sizeof(estate.machine));
 }
 
 /* What the root VM's record must agree with. */
@@ -25,6 +25,10 @@ static void machine_for_root(void)
 	m->plic = (struct machine_range){ GUEST_PLIC_BASE, GUEST_PLIC_SIZE };
 	m->uart = (struct machine_range){ GUEST_UART_BASE, PAGE_SIZE };
 	m->uart_irq = GUEST_UART_IRQ;
+	m->virtio[0] = (struct machine_range){ 0x10008000, PAGE_SIZE };
+	m->virtio_irq[0] = ROOT_DEVICE_IRQ;
+	m->virtio_count = 1;
+	m->root_windows = 1;
 	write_machine();
 }
 
@@ -41,6 +45,7 @@ void root_start(void)
 {
 	struct vm_config config = { .name = "root", .memory = MIB(4), .vcpus = ROOT_HARTS, .flags = VM_ROOT };
 
+	config.devices[0].kind = VM_DEV_PASS;
 	exits_start(RAM, ROOT_HARTS);
 	machine_for_root();
 	root = fixture_vm(&config);
@@ -129,7 +134,28 @@ static void stop_root(void *context)
 	vm_stop(root, VM_REASON_REBOOT);
 }
 
+static unsigned hart_with_time(void)
+{
+	for (unsigned n = ROOT_HARTS; n-- > 0;) {
+		if (exits_harts[n].where == EXITS_WFI)
+			return n;
+	}
+	return 0;
+}
+
 void root_end(void)
 {
-	exits_call(3, stop_root, NULL);
+	exits_call(hart_with_time(), stop_root, NULL);
+}
+
+static void interrupt(void *context)
+{
+	(void)context;
+	if (!root_interrupt(ROOT_DEVICE_IRQ))
+		host_fail("the device is not the root VM's");
+}
+
+void root_device_interrupts(void)
+{
+	exits_call(hart_with_time(), interrupt, NULL);
 }

@@ -35,4 +35,8 @@ bool root_all_run(void);
 /* The operator stops the root VM. */
 void root_end(void);
 
+/* The device of the machine that the root VM has interrupts. */
+#define ROOT_DEVICE_IRQ 8
+void root_device_interrupts(void);
+
 #endif

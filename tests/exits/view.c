@@ -3,6 +3,7 @@
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/hart.h"
 #include "core/memory/backing.h"
+#include "core/root/root.h"
 #include "tests/exits/exits.h"
 #include <stdio.h>
 #include <string.h>
@@ -89,7 +90,8 @@ static void look_at_uart(struct view *v, const struct vm *vm)
 static void look_at_devices(struct view *v, const struct vm *vm)
 {
 	const struct vm_state *s = vm->s;
-	u64 live = 0;
+	/* Of a device of the machine an heir does not know whether it has interrupted: it says that it has. */
+	u64 live = vm_is_root(vm) ? root_sources() : 0;
 
 	for (unsigned slot = 0; slot < VM_MAX_DEVICES; slot++) {
 		bool may = s->dev[slot].queue[0].ready || s->dev[slot].queue[1].ready;

@@ -20,7 +20,13 @@ static struct exception {
 	u64 used;
 } exceptions[] = {
 	{ "arch/riscv64/hart.c", "estate_store(&hart->record->idle, 0);",
-	  "wfi does not return on fake harts: wake_from_wfi (exits.c) does in its place what stands behind", 0 },
+	  "wfi does not return on fake harts: wake_from_wfi (exits.c) does in its place what stands behind",
+	  0 },
+	{ "core/devices/virtio.c", "estate_load(&d->s->status) | STATUS_NEEDS_RESET",
+	  "a queue that validates lies in the guest's RAM, where a used index can be stored", 0 },
+	{ "core/private/launch.c", "",
+	  "no case makes a confidential VM by the warden's calls yet, only exits of one", 0 },
+	{ "core/private/pages.c", "", "the same", 0 },
 };
 
 struct place {
@@ -200,8 +206,8 @@ unsigned crash_uncovered(void)
 		if (is_excepted(p))
 			continue;
 		wrong++;
-		(void)printf("no life has ended at %s, in %s, reached %llu times: %s\n", p->line,
-			     p->function, (unsigned long long)site->reached, p->text + strspn(p->text, "\t"));
+		(void)printf("no life has ended at %s, in %s, reached %llu times: %s\n", p->line, p->function,
+			     (unsigned long long)site->reached, p->text + strspn(p->text, "\t"));
 	}
 	for (unsigned n = 0; n < ARRAY_SIZE(exceptions); n++) {
 		if (exceptions[n].used)

@@ -15,6 +15,9 @@ HOST_KEEP static struct crash_case now;
 HOST_KEEP static u64 first, second; /* stores before which lives have ended; 0: none has */
 HOST_KEEP static u64 random_state = 1;
 
+/* So often a life ends behind the same row of stores, in whatever case; in a sample. */
+#define SAMPLE_OF_CONTEXT 8
+
 /* Second points of a way of recovery, and of a case, that a sample has. */
 #define SAMPLE_OF_PATH 6
 #define SAMPLE_OF_CASE 2
@@ -66,6 +69,41 @@ static bool add_number(struct numbers *n, u64 number)
 }
 
 HOST_KEEP static struct numbers keys, paths;
+
+/* ---- Which points ---- */
+
+HOST_KEEP static u8 seen[1 << 18]; /* how often, by context */
+HOST_KEEP static enum { NO_POINT, POINT, FRESH_POINT } wanted[HOST_CONTEXTS + 1];
+
+/*
+ * Says which of the stores of the last life are points: all, or those whose context has not been met often enough, and those from
+ * places at which nothing has ended before.
+ */
+static void choose_points(u64 stores)
+{
+	u64 fresh[HOST_FRESH];
+	unsigned count = host_fresh(fresh);
+
+	for (u64 n = 1; n <= stores && n <= HOST_CONTEXTS; n++) {
+		u8 *often = &seen[host_context(n) * 0x9e3779b97f4a7c15ull >> 46];
+
+		wanted[n] = crash_all || *often < SAMPLE_OF_CONTEXT ? POINT : NO_POINT;
+		if (*often < SAMPLE_OF_CONTEXT)
+			++*often;
+	}
+	for (unsigned n = 0; n < count; n++) {
+		if (fresh[n] <= HOST_CONTEXTS)
+			wanted[fresh[n]] = FRESH_POINT;
+	}
+}
+
+/* `step`: of a way that another case has taken already, every so many. */
+static bool is_point(u64 n, u64 step)
+{
+	if (n > HOST_CONTEXTS)
+		return (n - 1) % step == 0;
+	return wanted[n] == FRESH_POINT || (wanted[n] == POINT && (n - 1) % step == 0);
+}
 
 /* ---- Lives ---- */
 
@@ -195,6 +233,7 @@ static u64 reference(void)
 	stores = host_stores();
 	if (end != now.ends)
 		crash_wrong("it ends the life");
+	choose_points(stores);
 	view_take(&crash_wanted);
 	return stores;
 }
@@ -213,8 +252,8 @@ void crash_try(const struct crash_case *c)
 		(void)printf("%s: %llu stores\n", now.name, (unsigned long long)stores);
 	if (now.key && !add_number(&keys, now.key(&now) * 1000003 + stores))
 		step = stores > 3 ? stores / 3 : 1;
-	for (u64 n = 1; n <= stores && crash_totals.failures < failed + FAILURES_MAX; n += step) {
-		if (!crash_at(n))
+	for (u64 n = 1; n <= stores && crash_totals.failures < failed + FAILURES_MAX; n++) {
+		if (is_point(n, step) && !crash_at(n))
 			break;
 	}
 	for (unsigned n = 0; stores && n < SAMPLE_OF_CASE && crash_totals.failures == failed; n++) {

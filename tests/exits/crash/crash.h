@@ -58,6 +58,8 @@ void crash_requests(void);
 void crash_lives(void);
 void crash_root(void);
 void crash_private(void);
+void crash_damage(void);
+void crash_estate(void);
 
 /* Says which places that store to the estate have ended no life. -> how many there are that are not expected to. */
 unsigned crash_uncovered(void);

@@ -25,8 +25,9 @@ static void try_value(u64 at, bool write, unsigned funct3, const struct situatio
 	e.htval = at >> 2;
 	e.instruction = write ? STORE(funct3) : LOAD(funct3);
 	/* cppcheck-suppress invalidPrintfArgType_uint */
-	(void)snprintf(e.name, sizeof(e.name), "%s of 0x%llx, funct3 %u, 0x%llx; %s", write ? "store" : "load",
-		       (unsigned long long)at, funct3, (unsigned long long)value, s->name);
+	(void)snprintf(e.name, sizeof(e.name), "%s of 0x%llx, funct3 %u, 0x%llx; %s",
+		       write ? "store" : "load", (unsigned long long)at, funct3, (unsigned long long)value,
+		       s->name);
 	crash_exit(&e);
 }
 

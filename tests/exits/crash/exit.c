@@ -35,9 +35,9 @@ static u64 pc_in(const struct view *v)
 static const char *const early[] = { "vstimecmp", "hvip", "ram", NULL };
 
 /* A device may take up what is in its queue before it is told: an heir does, since it cannot know. */
-static const char *const early_kick[] = { "console head",  "console text",     "virtio queue",
-					  "virtio status", "virtio interrupt", "ram",
-					  NULL };
+static const char *const early_kick[] = {
+	"console head", "console text", "virtio queue", "virtio status", "virtio interrupt", "ram", NULL
+};
 
 static bool nobody_sleeps(void)
 {
@@ -112,7 +112,7 @@ static u64 way(const struct crash_case *c)
 	return (key * 31 + e->a[7]) * 31 + e->a[6];
 }
 
-/* Accesses that store from the same places in the same order. */
+/* Exits that store from the same places in the same order. */
 static u64 places(const struct crash_case *c)
 {
 	(void)c;
@@ -124,10 +124,7 @@ void crash_exit(const struct scene_exit *e)
 	struct crash_case c = { .start = start, .perform = perform, .check = check, .what = e };
 
 	(void)snprintf(c.name, sizeof(c.name), "%s", e->name);
-	if (e->cause == CAUSE_ECALL_VS)
-		c.key = way;
-	else if (e->instruction)
-		c.key = places;
+	c.key = e->cause == CAUSE_ECALL_VS ? way : places;
 	crash_try(&c);
 }
 
@@ -148,7 +145,8 @@ void exit_with_input(struct vm *vm)
 #define F_WRITE 2u
 
 /* virtio 1.2, section 2.7. */
-void exit_fill_queue(struct vm *vm, unsigned slot, unsigned n, const u32 *sizes, unsigned count, unsigned writes)
+void exit_fill_queue(struct vm *vm, unsigned slot, unsigned n, const u32 *sizes, unsigned count,
+		     unsigned writes)
 {
 	struct vdev_state *s = &vm->s->dev[slot];
 	struct vqueue_state *q = &s->queue[n];

@@ -15,7 +15,8 @@ void exit_with_input(struct vm *vm);
  * Queue n of a virtio device has one entry: buffers of these sizes, one behind the other from EXIT_BUFFERS on; bit i of
  * `writes`: the device's. Its rings lie before them.
  */
-void exit_fill_queue(struct vm *vm, unsigned slot, unsigned n, const u32 *sizes, unsigned count, unsigned writes);
+void exit_fill_queue(struct vm *vm, unsigned slot, unsigned n, const u32 *sizes, unsigned count,
+		     unsigned writes);
 #define EXIT_RINGS   (GUEST_RAM_BASE + 0x10000)
 #define EXIT_BUFFERS (EXIT_RINGS + 0x3000)
 

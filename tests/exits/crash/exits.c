@@ -2,11 +2,72 @@
 #include "arch/riscv64/csr.h"
 #include "core/dump/snapshot.h"
 #include "tests/exits/crash/exit.h"
+#include <stdio.h>
+
+/* Codes of exceptions and of interrupts that are defined. */
+#define CAUSES 24
 
 static void with_dump(struct vm *vm)
 {
 	if (snapshot_begin(vm, true))
 		host_fail("no dump");
+}
+
+/* Every cause that hardware can give, with nothing more to it; ecalls are in sbi.c. */
+static void all_causes(void)
+{
+	struct scene_exit e = { 0 };
+
+	for (u64 n = 0; n < 2 * CAUSES; n++) {
+		e.cause = n < CAUSES ? n : SCAUSE_INTERRUPT | (n - CAUSES);
+		if (e.cause == CAUSE_ECALL_VS)
+			continue;
+		(void)snprintf(e.name, sizeof(e.name), "%s %u, and nothing else",
+			       n < CAUSES ? "exception" : "interrupt", (unsigned)(n % CAUSES));
+		crash_exit(&e);
+	}
+}
+
+/* ---- A vCPU waits, and its timer comes ---- */
+
+static const struct scene_exit waits = { .cause = CAUSE_VIRTUAL_INSTRUCTION,
+					 .stval = 0x10500073,
+					 .scene = SCENE_ALONE };
+
+static void wait_for_timer(const struct crash_case *c)
+{
+	(void)c;
+	scene_start(&waits);
+	scene_perform(&waits);
+	if (vms[0]->vcpu[0].r->state != VCPU_WAITING)
+		host_fail("the vCPU does not wait");
+}
+
+static void let_timer_come(const struct crash_case *c)
+{
+	(void)c;
+	exits_advance(1ull << 50);
+}
+
+static bool has_woken(const struct crash_case *c)
+{
+	(void)c;
+	if (!crash_let_time_pass())
+		return crash_wrong("the next life ends by itself");
+	view_take(&crash_now);
+	if (!view_same(&crash_wanted, &crash_now, NULL, true))
+		return crash_wrong("not what the guest would have seen");
+	return exits_hart_of(&vms[0]->vcpu[0]) >= 0 || crash_wrong("it sleeps on");
+}
+
+static void timer(void)
+{
+	const struct crash_case c = { .name = "a timer wakes a vCPU",
+				      .start = wait_for_timer,
+				      .perform = let_timer_come,
+				      .check = has_woken };
+
+	crash_try(&c);
 }
 
 void crash_exits(void)
@@ -74,4 +135,6 @@ void crash_exits(void)
 
 	for (unsigned n = 0; n < ARRAY_SIZE(table); n++)
 		crash_exit(&table[n]);
+	all_causes();
+	timer();
 }

@@ -1,8 +1,8 @@
 /* What the virtio devices do with an entry of their queues: for each kind in the product's table. */
 #include "arch/riscv64/csr.h"
 #include "core/devices/vdev.h"
-#include "tests/exits/crash/exit.h"
 #include "tests/exits/box.h"
+#include "tests/exits/crash/exit.h"
 #include "tests/exits/devices.h"
 #include <stdio.h>
 #include <string.h>

@@ -6,6 +6,7 @@
  * twice would harm; then it tells its user, who looks and asks again if it has not been done. Either way the VM is in the
  * end what it would be without a crash.
  */
+#include "abi/private.h"
 #include "core/control/server.h"
 #include "core/lib/errno.h"
 #include "core/memory/backing.h"
@@ -39,6 +40,7 @@ struct request_case {
 		struct ctl_crash_at crash;
 		struct ctl_box_at box;
 		struct ctl_update update;
+		struct private_request attest;
 		char text[8];
 	} payload;
 	u8 bytes;	   /* of payload */
@@ -84,6 +86,11 @@ static const struct request_case cases[] = {
 	  .payload.text = "a line",
 	  .bytes = 6,
 	  .outside = has_note },
+	{ .type = CTL_ATTEST,
+	  .name = "report of a VM that is not confidential",
+	  .bytes = sizeof(struct private_request),
+	  .status = -EOPNOTSUPP,
+	  .again = -EOPNOTSUPP },
 	{ .type = CTL_VM_START, .name = "start", .state = STOPPED, .harmful = true },
 	{ .type = CTL_VM_START,
 	  .name = "start of one that runs",
@@ -118,7 +125,10 @@ static const struct request_case cases[] = {
 	  .bytes = 7,
 	  .harmful = true },
 	{ .type = CTL_VM_RESUME, .name = "resume of one that waits", .state = ASLEEP },
-	{ .type = CTL_VM_RESET, .name = "reset of one with devices at work", .state = LISTENS, .harmful = true },
+	{ .type = CTL_VM_RESET,
+	  .name = "reset of one with devices at work",
+	  .state = LISTENS,
+	  .harmful = true },
 	{ .type = CTL_CONSOLE_INPUT,
 	  .name = "console input for virtio",
 	  .state = LISTENS,

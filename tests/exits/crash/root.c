@@ -108,6 +108,64 @@ static bool is_struck(const struct crash_case *c)
 	return exits_hart_of(&other->vcpu[0]) < 0 || crash_wrong("the other VM runs");
 }
 
+/* ---- It ends, while the others are suspended for it ---- */
+
+static void set_up_alone(const struct crash_case *c)
+{
+	(void)c;
+	root_start();
+	root_set_policy(CRASH_RECOVER);
+	root_get_ready();
+	other->vcpu[0].r->state = VCPU_WAITING;
+	other->vcpu[0].r->vstimecmp = host->now + 1000;
+}
+
+static void end_root(const struct crash_case *c)
+{
+	(void)c;
+	root_end();
+}
+
+static void end_again(void *context)
+{
+	end_root(context);
+}
+
+static bool is_ended(const struct crash_case *c)
+{
+	(void)c;
+	root_find();
+	if (root->s->run_state == VM_RUNNING && host_live(end_again, NULL, 0) != HOST_RETURNED)
+		return crash_wrong("its end is that of the next life");
+	if (root->s->run_state != VM_STOPPED || root->s->root_steps)
+		return crash_wrong("it has not ended");
+	/* One that waited may wait on, until its timer is due. */
+	return crash_let_time_pass() &&
+	       (exits_hart_of(&other->vcpu[0]) >= 0 || crash_wrong("the other VM does not run"));
+}
+
+/* ---- A device of the machine interrupts ---- */
+
+static void set_up_device(const struct crash_case *c)
+{
+	(void)c;
+	root_start();
+	root_set_policy(CRASH_RECOVER);
+}
+
+static void let_interrupt(const struct crash_case *c)
+{
+	(void)c;
+	root_device_interrupts();
+}
+
+static bool has_interrupted(const struct crash_case *c)
+{
+	(void)c;
+	root_find();
+	return root->s->plic.pending >> ROOT_DEVICE_IRQ & 1 || crash_wrong("the interrupt is lost");
+}
+
 void crash_root(void)
 {
 	static const u64 functions[] = { GUEST_ROOT_PREPARE, GUEST_ROOT_SUSPEND, GUEST_ROOT_DEVIRTUALISE };
@@ -123,5 +181,15 @@ void crash_root(void)
 				 .start = set_up_crash,
 				 .perform = hand_over,
 				 .check = is_struck };
+	crash_try(&c);
+	c = (struct crash_case){ .name = "root: it ends, and the others go on",
+				 .start = set_up_alone,
+				 .perform = end_root,
+				 .check = is_ended };
+	crash_try(&c);
+	c = (struct crash_case){ .name = "root: its device interrupts",
+				 .start = set_up_device,
+				 .perform = let_interrupt,
+				 .check = has_interrupted };
 	crash_try(&c);
 }
