@@ -310,8 +310,7 @@ static int virtio_write_ready(struct vdev *d, struct txn *t, u64 value)
 		vdev_forget(d);
 		txn_set(t, &q->ready, 0);
 	} else if (vring_valid(d->vm, q)) {
-		r->taken = 0;
-		r->seen = 0;
+		vring_start(r);
 		txn_set(t, &q->done, 0);
 		txn_set(t, &q->part, 0);
 		txn_set(t, &q->ready, 1);
@@ -486,11 +485,8 @@ int virtio_create(struct vm *vm, unsigned slot)
 	d->slot = slot;
 	d->s = &vm->s->dev[slot];
 	d->features = kind->features | FEATURES_ALL;
-	for (unsigned n = 0; n < VQUEUE_MAX; n++) {
-		d->ring[n].vm = vm;
-		d->ring[n].q = &d->s->queue[n];
-		vring_rewind(&d->ring[n]);
-	}
+	for (unsigned n = 0; n < VQUEUE_MAX; n++)
+		vring_create(&d->ring[n], vm, slot, n);
 	error = kind->create(d);
 	if (!error)
 		vm->dev[slot] = d;
@@ -559,7 +555,7 @@ void virtio_resume(struct vm *vm, unsigned slot)
 		if (!vdev_queue_live(d, n))
 			continue;
 		/* A queue that worked in the life before lies in RAM: it was checked when it was made ready. */
-		if (vring_publish(&d->ring[n]))
+		if (vring_adopt(&d->ring[n]) || vring_publish(&d->ring[n]))
 			estate_store(&d->s->status, estate_load(&d->s->status) | STATUS_NEEDS_RESET);
 		status |= INTERRUPT_QUEUE;
 	}

@@ -13,6 +13,7 @@
 #include "core/lib/errno.h"
 #include "core/lib/string.h"
 #include "core/memory/backing.h"
+#include "core/private/bounce.h"
 #include "core/survive/scrub.h"
 
 /* Requests under way per device: a power of two. */
@@ -28,6 +29,7 @@
 #define BLK_SEGMENT_BUDGET (2 * BLK_SEGMENTS_MAX)
 
 /* Feature bits (section 5.2.3). */
+#define BLK_F_SIZE_MAX (1ull << 1)
 #define BLK_F_SEG_MAX  (1ull << 2)
 #define BLK_F_RO       (1ull << 5)
 #define BLK_F_BLK_SIZE (1ull << 6)
@@ -35,6 +37,7 @@
 
 /* Offsets in the configuration (section 5.2.4). */
 #define BLK_CONFIG_CAPACITY 0
+#define BLK_CONFIG_SIZE_MAX 8
 #define BLK_CONFIG_SEG_MAX  12
 #define BLK_CONFIG_BLK_SIZE 20
 
@@ -116,6 +119,17 @@ static void blk_done(struct blk_request *request, int status)
 	vdev_mark(&s->device->d);
 }
 
+/* A confidential VM's: what it has in one request fits into a bounce buffer, with header and status. */
+static u32 blk_limit(struct vdev *d)
+{
+	const u32 size_max = PAGE_SIZE;
+
+	_Static_assert(BLK_REQUESTS == BOUNCE_BLK_COUNT, "there is a bounce buffer for each");
+	d->features |= BLK_F_SIZE_MAX;
+	memcpy(&d->config[BLK_CONFIG_SIZE_MAX], &size_max, sizeof(size_max));
+	return BOUNCE_SIZE / size_max - 1;
+}
+
 static int blk_create(struct vdev *d)
 {
 	struct vdev_blk *b = (struct vdev_blk *)d;
@@ -129,6 +143,8 @@ static int blk_create(struct vdev *d)
 	b->readonly = b->backend->readonly || (config->flags & VM_DEV_READONLY);
 	if (b->readonly)
 		d->features |= BLK_F_RO;
+	if (d->vm->config.flags & VM_CONFIDENTIAL)
+		seg_max = blk_limit(d);
 	memcpy(&d->config[BLK_CONFIG_CAPACITY], &b->backend->sectors, sizeof(b->backend->sectors));
 	memcpy(&d->config[BLK_CONFIG_SEG_MAX], &seg_max, sizeof(seg_max));
 	memcpy(&d->config[BLK_CONFIG_BLK_SIZE], &sector, sizeof(sector));

@@ -1,7 +1,9 @@
 #include "core/devices/vring.h"
+#include "core/devices/vring_private.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
 #include "core/memory/backing.h"
+#include "core/private/bounce.h"
 
 /* A descriptor (section 2.7.5). */
 struct vring_desc {
@@ -24,12 +26,33 @@ struct vring_desc {
 #define USED_IDX  2u
 #define USED_RING 4u
 
+void vring_create(struct vring *r, struct vm *vm, unsigned slot, unsigned n)
+{
+	r->vm = vm;
+	r->q = &vm->s->dev[slot].queue[n];
+	if (vm->config.flags & VM_CONFIDENTIAL) {
+		r->bounce = bounce_queue(&vm->config, slot, n, &r->bounces);
+		r->number = bounce_queue_number(&vm->config, slot, n);
+	}
+	vring_rewind(r);
+	r->shown = r->taken;
+}
+
+void vring_start(struct vring *r)
+{
+	r->taken = 0;
+	r->seen = 0;
+	r->shown = 0;
+}
+
 bool vring_valid(const struct vm *vm, const struct vqueue_state *q)
 {
+	/* A confidential VM's may also be in memory that it shares. */
+	u64 shared = vm->config.flags & VM_CONFIDENTIAL ? PRIVATE_SHARED_BIT : 0;
 	u64 num = estate_load(&q->num);
-	u64 desc = estate_load(&q->desc);
-	u64 driver = estate_load(&q->driver);
-	u64 device = estate_load(&q->device);
+	u64 desc = estate_load(&q->desc) & ~shared;
+	u64 driver = estate_load(&q->driver) & ~shared;
+	u64 device = estate_load(&q->device) & ~shared;
 	u64 ram = vm->config.memory;
 
 	if (!num || num > VQUEUE_SIZE_MAX || (num & (num - 1)))
@@ -46,6 +69,11 @@ void vring_rewind(struct vring *r)
 {
 	r->taken = (u16)estate_load(&r->q->done);
 	r->seen = r->taken;
+}
+
+int vring_adopt(struct vring *r)
+{
+	return r->bounce ? vring_private_adopt(r) : 0;
 }
 
 /* Adds one buffer to the chain. */
@@ -106,6 +134,7 @@ static int vring_chain(struct vring *r, struct vring_chain *chain)
 	chain->count = 0;
 	chain->readable_bytes = 0;
 	chain->writable_bytes = 0;
+	chain->written = 0;
 	error = vring_walk(r->vm, chain, estate_load(&r->q->desc), estate_load(&r->q->num), chain->head,
 			   &steps, &last);
 	if (error || !(last.flags & DESC_INDIRECT))
@@ -140,6 +169,8 @@ int vring_take(struct vring *r, struct vring_chain *chain)
 	u64 num = estate_load(&r->q->num);
 	int error;
 
+	if (r->bounce)
+		return vring_private_take(r, chain);
 	if (r->taken == r->seen) {
 		error = vring_look(r);
 		if (error)
@@ -188,8 +219,10 @@ int vring_chain_read(struct vm *vm, const struct vring_chain *chain, u64 from, v
 	return vring_copy(vm, chain->segment, chain->readable, from, to, bytes, false);
 }
 
-int vring_chain_write(struct vm *vm, const struct vring_chain *chain, u64 to, const void *from, size_t bytes)
+int vring_chain_write(struct vm *vm, struct vring_chain *chain, u64 to, const void *from, size_t bytes)
 {
+	if (to + bytes > chain->written)
+		chain->written = to + bytes;
 	return vring_copy(vm, chain->segment + chain->readable, (unsigned)(chain->count - chain->readable),
 			  to, (u8 *)(uintptr_t)from, bytes, true);
 }
@@ -199,6 +232,8 @@ int vring_use(struct vring *r, const struct vring_chain *chain, u64 bytes)
 	u32 element[2] = { chain->head, (u32)bytes };
 	u64 at = estate_load(&r->q->device) + USED_RING + 8 * (chain->entry % estate_load(&r->q->num));
 
+	if (r->bounce)
+		return vring_private_use(r, chain, bytes);
 	return guest_write(r->vm, GPA(at), element, sizeof(element)) ? -EPROTO : 0;
 }
 
@@ -207,6 +242,8 @@ int vring_publish(struct vring *r)
 	u16 index = (u16)estate_load(&r->q->done);
 	int error;
 
+	if (r->bounce)
+		return vring_private_show(r, index);
 	/* Elements and data before the index, the index before a look at the driver's flags (section 2.7.8.2). */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	error = guest_write(r->vm, GPA(estate_load(&r->q->device) + USED_IDX), &index, sizeof(index));
@@ -218,6 +255,8 @@ bool vring_wants_interrupt(struct vring *r)
 {
 	u16 flags;
 
+	if (r->bounce)
+		return r->wanted;
 	if (guest_read(r->vm, GPA(estate_load(&r->q->driver) + AVAIL_FLAGS), &flags, sizeof(flags)))
 		return true;
 	return !(flags & AVAIL_NO_INTERRUPT);

@@ -2,6 +2,8 @@
  * Test VMs with devices on the fake machine, and the guest's side of them: register accesses, and the driver's half of
  * a virtqueue. For unit tests and fuzzers alike, so it checks with MUST and not with cmocka.
  *
+ * With DEVICES_CONFIDENTIAL the VMs' rings are the warden's to read, as a confidential VM's are (devices_private.h).
+ *
  * What a test keeps across lives it keeps on its stack or in HOST_KEEP. VMs are named by their index, because struct vm
  * dies with its life.
  */
@@ -24,6 +26,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef DEVICES_CONFIDENTIAL
+#include "tests/unit/devices_private.h"
+#define DEVICES_BOUNCED true
+#else
+#define DEVICES_BOUNCED false
+#endif
 
 #define MUST(c)                                                                               \
 	do {                                                                                  \
@@ -56,6 +65,17 @@ static inline void devices_start(void)
 	sched_init(estate.machine.timebase);
 }
 
+/* A VM has been made. */
+static inline void devices_made(struct vm *vm)
+{
+#ifdef DEVICES_CONFIDENTIAL
+	devices_hide(vm);
+	rings_host_start(vm);
+#else
+	(void)vm;
+#endif
+}
+
 /* The next VM, with these devices. It runs as far as devices care, but its vCPUs are stopped. */
 static inline void devices_vm(u32 vcpus, const struct vm_device_config *devices)
 {
@@ -70,6 +90,7 @@ static inline void devices_vm(u32 vcpus, const struct vm_device_config *devices)
 	uart_reset(vm);
 	for (u64 i = 0; i < DEVICES_BLOCKS; i++)
 		MUST(!backing_touch(vm, GPA(GUEST_RAM_BASE + i * BLOCK_SIZE)));
+	devices_made(vm);
 }
 
 /* The heir of the life that has just ended, ready to run its VMs. */
@@ -78,6 +99,11 @@ static inline void devices_heir(void)
 	fixture_heir();
 	for (unsigned n = 0; n < MAX_VMS; n++)
 		MUST(estate_vm(n)->state.run_state == VM_UNUSED || vms[n]);
+#ifdef DEVICES_CONFIDENTIAL
+	for (unsigned n = 0; n < MAX_VMS; n++)
+		if (vms[n])
+			devices_hide(vms[n]);
+#endif
 	adopt_resume();
 }
 
@@ -108,6 +134,9 @@ static inline u32 guest_in(unsigned n, u64 at, unsigned bytes)
 
 static inline void guest_out(unsigned n, u64 at, unsigned bytes, u64 value)
 {
+#ifdef DEVICES_CONFIDENTIAL
+	rings_host_store(n, at, bytes, value);
+#endif
 	MUST(!guest_access(n, 0, at, bytes, true, &value));
 }
 

@@ -90,6 +90,7 @@ static void set_up_vms(void)
 		estate_store(&vms[vm]->s->run_state, VM_RUNNING);
 		MUST(!backing_touch(vms[vm], GPA(GUEST_RAM_BASE)));
 		memset(guest_ram(vm, GUEST_RAM_BASE), 0, BLOCK_SIZE);
+		devices_made(vms[vm]);
 	}
 	outside_count = 0;
 }
