@@ -72,8 +72,8 @@ int vring_private_take(struct vring *r, struct vring_chain *chain)
 	if (!error && value == PRIVATE_TAKEN_NONE)
 		return 0;
 	if (!error && value == PRIVATE_TAKEN_LONG && !r->told)
-		log_line("%s: a request of %llu bytes is longer than its bounce buffer", r->vm->config.name,
-			 (unsigned long long)(r->io.readable + r->io.writable));
+		log_line("%s: a request of %lu bytes is longer than its bounce buffer", r->vm->config.name,
+			 r->io.readable + r->io.writable);
 	if (error || value != PRIVATE_TAKEN_ENTRY || r->io.readable > BOUNCE_SIZE ||
 	    ALIGN_UP(r->io.readable, BOUNCE_ALIGN) + r->io.writable > BOUNCE_SIZE) {
 		r->told = true;

@@ -196,7 +196,7 @@ int estate_adopt(u64 base)
 void estate_machine_write(void)
 {
 	cold_write_both((void *)(estate.base + estate.header.machine), COLD_MACHINE, &estate.machine,
-		   sizeof(estate.machine));
+			sizeof(estate.machine));
 }
 
 struct life_record *estate_newest_life(void)

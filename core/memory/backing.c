@@ -291,13 +291,14 @@ static void add_bytes(struct machine_range r, void *context)
 static u64 bytes_left(const struct vm_config *config)
 {
 	const char *why;
-	u64 used = config->kept.size, size;
+	struct machine_range pool;
+	u64 used = config->kept.size;
 
 	if (!(config->flags & VM_CONFIDENTIAL))
 		return backing_free_bytes();
-	size = private_pool(&why).size;
+	pool = private_pool(&why);
 	each_extent(IN_POOL, add_bytes, &used);
-	return used < size ? size - used : 0;
+	return used < pool.size ? pool.size - used : 0;
 }
 
 int backing_assign(struct vm_config *config, u64 *have)

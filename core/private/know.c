@@ -130,10 +130,11 @@ int private_adopt(struct vm *vm, char *why, size_t size)
 {
 	const u64 run_state = vm->s->run_state;
 	const char *absent;
+	const struct machine_range pool = private_pool(&absent);
 	u64 state = PRIVATE_VM_NONE;
 	int error;
 
-	if (!private_pool(&absent).size)
+	if (!pool.size)
 		return complain(why, size, absent);
 	if (!words_valid(vm))
 		return complain(why, size, "a record of its shared pages is damaged");

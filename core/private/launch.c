@@ -148,9 +148,10 @@ static int each_block(struct vm *vm, int (*f)(struct vm *vm, u64 block))
 static int reclaim_block(struct vm *vm, u64 block)
 {
 	const char *why;
+	const struct machine_range pool = private_pool(&why);
 	u64 owner = 0;
-	int error = private_ask(PRIVATE_INFO, PRIVATE_INFO_OWNER,
-				(block - private_pool(&why).base) / BLOCK_SIZE, 0, 0, &owner);
+	int error =
+		private_ask(PRIVATE_INFO, PRIVATE_INFO_OWNER, (block - pool.base) / BLOCK_SIZE, 0, 0, &owner);
 
 	if (error || owner != 1 + private_number(vm))
 		return error;
@@ -208,11 +209,24 @@ static void reset(struct vm *vm)
 	private_know_all(c, true);
 }
 
+/* What another VM has left in the RAM of bounce buffers would be copied to the guest by a device that writes too little. */
+static void zero_bounce_buffers(const struct vm *vm)
+{
+	const u64 end = ALIGN_UP(bounce_bytes(&vm->config), BLOCK_SIZE);
+
+	for (u64 at = 0; at < end; at += BLOCK_SIZE) {
+		arch_zero(arch_window_block(HPA(vm->config.shared.hpa + at)), BLOCK_SIZE);
+		arch_window_block_close();
+		arch_beat();
+	}
+}
+
 int private_launch(struct vm *vm)
 {
 	int error = forget(vm);
 
 	reset(vm);
+	zero_bounce_buffers(vm);
 	if (!error)
 		error = create(vm);
 	if (!error)

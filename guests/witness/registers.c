@@ -1,8 +1,8 @@
 /* Registers and CSRs that must stay what they are: see hold.h. */
 #include "guests/lib/csr.h"
 #include "guests/lib/guest.h"
-#include "guests/lib/sbi.h"
 #include "guests/lib/hold.h"
+#include "guests/lib/sbi.h"
 #include "guests/witness/witness.h"
 
 #define SSTATUS_VS (3ull << 9)

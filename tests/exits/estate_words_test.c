@@ -296,6 +296,7 @@ static void say(const char *what, unsigned vm)
 	unsigned table = find_table(place, &record, &within);
 
 	failures++;
+	/* NOLINTNEXTLINE(bugprone-signal-handler): the process ends here */
 	(void)printf("word 0x%llx (%s %llu, +0x%llx) = 0x%llx: %s %u; last words: %s\n",
 		     (unsigned long long)place, names[table], (unsigned long long)record,
 		     (unsigned long long)within, (unsigned long long)value, what, vm, host->text);

@@ -23,7 +23,7 @@ struct measure {
 #define rings_store	   rings_host_store_to
 #define rings_create	   rings_host_create
 #define vm_create	   rings_vm_create
-#include "warden/private/rings.c"
+#include "warden/private/rings.c" /* NOLINT(bugprone-suspicious-include): with other names */
 
 /* The warden's memory outlives lives; the guest's leaves are those of its extents. */
 HOST_KEEP static struct private_vm kept[RINGS_VMS];

@@ -119,7 +119,7 @@ static void a_report_is_good_as_a_whole_or_not_at_all(void **state)
 {
 	const struct attest_wanted nothing = { 0 };
 	struct private_report r = good_report(), changed;
-	struct signer s;
+	struct signer s = { 0 };
 
 	(void)state;
 	make_signer(&s, 0x44);
@@ -142,7 +142,7 @@ static void what_is_wanted_is_compared(void **state)
 {
 	u8 measurements[2][PRIVATE_DIGEST_SIZE];
 	struct private_report r = good_report();
-	struct signer s, other;
+	struct signer s = { 0 }, other = { 0 };
 	struct attest_wanted wanted = { .key = s.key,
 					.nonce = r.nonce,
 					.warden = r.warden,

@@ -1,3 +1,3 @@
 /* What virtio_console_test tests, with a VM whose rings only the warden reads. */
 #define DEVICES_CONFIDENTIAL
-#include "tests/unit/virtio_console_test.c"
+#include "tests/unit/virtio_console_test.c" /* NOLINT(bugprone-suspicious-include): the same tests */

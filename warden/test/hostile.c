@@ -229,7 +229,7 @@ static void misuse_vcpus(void)
 	TRY("it is made again", ERR_STATE, PRIVATE_CREATE, VM, loose, (u64)&config, 0);
 	TRY("it begins again, elsewhere", ERR_STATE, PRIVATE_FINAL, VM, GUEST + 64, 0, 0);
 	TRY("a vCPU made again", ERR_STATE, PRIVATE_VCPU, VM, 0, own(24), 0);
-	TRY("a vCPU that it has not", ERR_STATE, PRIVATE_ENTER, VM, 2, (u64)&run, 0);
+	TRY("a vCPU that it has not", ERR_INVALID, PRIVATE_ENTER, VM, 2, (u64)&run, 0);
 	TRY("a vCPU of a VM that is not final", ERR_STATE, PRIVATE_ENTER, OTHER, 0, (u64)&run, 0);
 	TRY("a VM that there is not", ERR_INVALID, PRIVATE_ENTER, PRIVATE_VMS, 0, (u64)&run, 0);
 }
