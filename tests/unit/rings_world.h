@@ -125,12 +125,11 @@ static inline void world_start(void)
 /* Copies to or from the guest's RAM, as the guest does: pages that are there. */
 static inline void world_put(u64 at, const void *from, u64 bytes)
 {
-	for (const u8 *p = from; bytes; bytes--, at++) {
+	for (const u8 *p = from; bytes; bytes--, at++, p++) {
 		u64 page = ((at & ~PRIVATE_SHARED_BIT) - WORLD_BASE) / PAGE_SIZE;
 		u8 *to = at & PRIVATE_SHARED_BIT ? world.shared[page] : world.private[page];
 
-		to[at % PAGE_SIZE] =
-			*p++; /* NOLINT(clang-analyzer-core.uninitialized.Assign): it has been given */
+		memcpy(to + at % PAGE_SIZE, p, 1);
 	}
 }
 
