@@ -8,7 +8,7 @@ import array
 import re
 
 from lib import steps
-from lib.host import BUILD, CAUSES, CRASHES_AT_WILL, Host, outlive, scratch
+from lib.host import BUILD, CAUSES, CRASHES_AT_WILL, Host, outlive, scratch, worker
 from lib.steps import check, note, wait_for
 from lib.witness import beginning, progress, witness
 
@@ -113,6 +113,21 @@ def step_witness():
             host.crash(kind)
             seen = {name: progress(console, seen[name], 40) for name, console in consoles.items()}
         note(str(seen["w"]))
+
+
+def step_stock_kernel():
+    vms = [worker("a", address="10.0.0.1", peer="10.0.0.2", confidential=True, memory="124MiB"),
+           worker("b", address="10.0.0.2", peer="10.0.0.1")]
+    with Host({"harts": 2, **CRASHES_AT_WILL}, vms) as host:
+        consoles = [host.console(name) for name in ("a", "b")]
+        before = [console.progress(120) for console in consoles]
+        host.crash("panic")
+        host.crash("hang")
+        for console, then in zip(consoles, before):
+            now = console.progress(60, then)
+            console.check_healthy(then["boot_id"])
+            check(all(now[what] > then[what] for what in ("mem", "disk", "net", "served")), f"{then}, then {now}")
+            note(str(now))
 
 
 if __name__ == "__main__":
