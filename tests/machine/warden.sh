@@ -79,7 +79,7 @@ done
 python3 - >"$work/pack" <<'PYTHON'
 import struct, sys
 
-sys.stdout.buffer.write(struct.pack("<8sI68xQ40x", b"OUTLPACK", 3, 8 << 20))
+sys.stdout.buffer.write(struct.pack("<8sI76xQ32x", b"OUTLPACK", 3, 8 << 20))
 PYTHON
 for harts in 1 2; do
 	expect 'confidential VM' "$harts" 24 '^PASS' -initrd "$work/pack"
