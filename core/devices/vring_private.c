@@ -1,5 +1,4 @@
 #include "core/devices/vring_private.h"
-#include "core/arch.h"
 #include "core/lib/check.h"
 #include "core/lib/errno.h"
 #include "core/lib/log.h"
@@ -39,11 +38,8 @@ static int vring_ask(struct vring *r, enum private_call call, u16 entry, u64 wri
 			.written = written,
 			.done = DONE_UNKNOWN,
 		};
-		/* Another hart's call for this VM ends soon. */
-		do {
-			error = arch_private(call, private_number(vm), r->number, entry,
-					     (u64)(uintptr_t)&r->io, 0, value);
-		} while (error == -EAGAIN);
+		error = private_ask(call, private_number(vm), r->number, entry, (u64)(uintptr_t)&r->io,
+				    value);
 		if (error || !is_missing(call, *value))
 			return error;
 		error = private_fault(vm, GPA(r->io.missing));

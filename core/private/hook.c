@@ -12,6 +12,7 @@ int private_ask(enum private_call call, u64 a0, u64 a1, u64 a2, u64 a3, u64 *val
 
 		if (error != -EAGAIN)
 			return error;
+		arch_beat();
 		arch_relax();
 	}
 }

@@ -27,9 +27,6 @@ struct confidential {
 	u64 loading;
 };
 
-/* A call of the warden for the VM, again as long as another hart is in one. As arch_private but never -EAGAIN. */
-int private_ask(enum private_call call, u64 a0, u64 a1, u64 a2, u64 a3, u64 *value);
-
 /* The hooks of both roots: see gstage.h. */
 gstage_hook private_mirror_hook, private_direct_hook;
 

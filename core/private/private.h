@@ -92,4 +92,10 @@ int private_report(const struct vm *vm, const struct private_request *request, s
 /* An heir: what the warden says of the VM agrees with its records, or `why` says what does not. */
 int private_adopt(struct vm *vm, char *why, size_t size);
 
+/*
+ * arch_private, again and again while another hart is in a call for the VM, which a guest can keep busy: it beats meanwhile. 0 or a
+ * negative errno, never -EAGAIN. Any hart, with or without locks.
+ */
+int private_ask(enum private_call call, u64 a0, u64 a1, u64 a2, u64 a3, u64 *value);
+
 #endif
